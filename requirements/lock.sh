@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes the hash-pinned locks from pyproject.toml. No registry address is recorded: pip uses the machine's own.
+# Needs uv; pass --upgrade to move to the newest versions.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() {
+    uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-emit-find-links --no-header --no-annotate --quiet "$@"
+}
+compile "$@" -o requirements/dev.txt --extra build --group dev
+compile "$@" -o requirements/build.txt --extra build --constraint requirements/dev.txt
+compile "$@" -o requirements/runtime.txt --constraint requirements/dev.txt

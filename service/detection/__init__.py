@@ -1,0 +1,1 @@
+"""From tiles to detections, through whichever engine is configured."""

@@ -1,0 +1,71 @@
+"""Pixels in memory, as stored in the file, and the same pixels seen upright."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Image = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+class ColorModel(StrEnum):
+    """Meaning of the color channels; CMYK is stored as ink (0 none, 255 full)."""
+
+    GRAY = "gray"
+    RGB = "rgb"
+    CMYK = "cmyk"
+
+    @property
+    def channels(self) -> int:
+        return {"gray": 1, "rgb": 3, "cmyk": 4}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """A decoded picture.
+
+    `pixels`: (H, W, C) uint8 or uint16, C-contiguous, as stored (not rotated); C = color channels, plus one if `alpha`.
+    `orientation`: EXIF 1..8. `icc`: the embedded profile, byte for byte. `gpano`: whitelisted XMP packet or None.
+    """
+
+    pixels: Pixels
+    color: ColorModel
+    alpha: bool
+    orientation: int = 1
+    icc: bytes | None = None
+    gpano: bytes | None = None
+    pixels_per_mm: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != self.color.channels + self.alpha:  # noqa: PLR2004
+            raise ValueError(f"pixels of shape {self.pixels.shape} do not fit {self.color} with alpha={self.alpha}")
+        if not 1 <= self.orientation <= 8:  # noqa: PLR2004
+            raise ValueError("orientation must be 1..8")
+
+    @property
+    def upright(self) -> Pixels:
+        """The same memory seen as displayed: (H', W', C), strided, no copy; writing to it writes to `pixels`."""
+        return upright_view(self.pixels, self.orientation)
+
+    @property
+    def width(self) -> int:
+        """Pixels across, seen upright."""
+        return int(self.upright.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down, seen upright."""
+        return int(self.upright.shape[0])
+
+
+def upright_view(pixels: Pixels, orientation: int) -> Pixels:
+    """`pixels` (H, W, C) turned for display by EXIF `orientation` 1..8 (Exif 3.0, tag 0x0112), without copying."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

@@ -1,0 +1,72 @@
+"""Which models there are: `model_repository/<name>/model.json`, read once and checked against the files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.policy import ClassPolicy, Shape
+
+
+class ModelSpec(BaseModel):
+    """A model as the catalog describes it: the contract's free parameters and the file's checksum.
+
+    `threshold`, `margin` and `shape` are the recommended policy per class, in the order of `classes`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    tile_height: Annotated[int, Field(ge=32, multiple_of=32)]
+    tile_width: Annotated[int, Field(ge=32, multiple_of=32)]
+    max_detections: Annotated[int, Field(ge=1, le=512)]
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 8
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    license: str
+    threshold: float
+    margin: float
+    shape: Shape
+
+    @property
+    def label(self) -> str:
+        """`name/version`, as detections carry it."""
+        return f"{self.name}/{self.version}"
+
+    def class_policies(self) -> tuple[ClassPolicy, ...]:
+        """The recommended policy of each of its classes."""
+        return tuple(
+            ClassPolicy(name=name, threshold=self.threshold, margin=self.margin, shape=self.shape)
+            for name in self.classes
+        )
+
+
+class Catalog:
+    """The models of one repository folder, by name."""
+
+    def __init__(self, root: Path, specs: Sequence[ModelSpec]) -> None:
+        self.root = root
+        self.specs = tuple(sorted(specs, key=lambda s: s.name))
+
+    @classmethod
+    def read(cls, root: Path) -> "Catalog":
+        """Every `<root>/<name>/model.json`. Raises ValueError, naming the file, if one is missing, wrong or doubled."""
+        specs = []
+        for path in sorted(root.glob("*/model.json")):
+            try:
+                spec = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+            if spec.name != path.parent.name:
+                raise ValueError(f"{path}: the name is {spec.name!r}, the folder says {path.parent.name!r}")
+            specs.append(spec)
+        if not specs:
+            raise ValueError(f"{root}: no model.json in any folder; run 'veil models build'")
+        return cls(root, specs)
+
+    def file(self, spec: ModelSpec) -> Path:
+        """The ONNX file of `spec`."""
+        return self.root / spec.name / spec.version / "model.onnx"

@@ -1,0 +1,1 @@
+"""What is remembered: receipts and keys. SQL lives here and nowhere else."""

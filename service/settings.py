@@ -1,0 +1,239 @@
+"""The deployment's settings: environment variables `VEIL_<GROUP>__<FIELD>`, secrets from files, nothing unknown.
+
+Any setting may be given as `VEIL_<GROUP>__<FIELD>_FILE=/path`: its value is then the file's content. A variable that
+starts with `VEIL_` and names no setting is refused, so a misspelling cannot silently leave a default in place.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from service.policy import Effort
+
+PREFIX = "VEIL_"
+MIB = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """The settings are wrong; the message names each variable and says what would be right."""
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Group):
+    """Where the service listens."""
+
+    host: str = Field("127.0.0.1", description="Address of the API. Any other than loopback needs API keys.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port of the API; 0 takes a free one.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus metrics.")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(9090, description="Port of the metrics; 0: a free one.")
+    metrics_enabled: bool = Field(True, description="Serve Prometheus metrics on their own port.")
+    upload_timeout: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds within which an upload must be complete."
+    )
+    drain_timeout: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds that running requests get to finish after SIGTERM."
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the API can be reached from this machine only."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class Limits(Group):
+    """What is refused before any pixel is decoded."""
+
+    max_upload_bytes: Annotated[int, Field(gt=0)] = Field(128 * MIB, description="Largest upload in bytes.")
+    max_pixels: Annotated[int, Field(gt=0)] = Field(
+        150_000_000, description="Most pixels of a picture, read from its header."
+    )
+    max_side: Annotated[int, Field(gt=0)] = Field(65_500, description="Longest side of a picture in pixels.")
+
+
+class Admission(Group):
+    """How many requests are worked on, how many may wait, and for how long."""
+
+    workers: Annotated[int, Field(ge=1)] = Field(2, description="Pictures that are processed at the same time.")
+    queue: Annotated[int, Field(ge=0)] = Field(32, description="Requests that may wait for a worker.")
+    wait_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="Longest wait for a worker, in seconds, before the answer is 429."
+    )
+
+
+class Engine(StrEnum):
+    EMBEDDED = "embedded"
+    TRITON = "triton"
+
+
+class Detection(Group):
+    """Which engine answers, and how tiles are sent to it."""
+
+    engine: Engine = Field(Engine.EMBEDDED, description="'embedded' (ONNX Runtime in this process) or 'triton'.")
+    triton_url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
+    timeout: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="Seconds within which a detector must answer one batch of tiles."
+    )
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="Embedded engine: tiles computed at the same time; 0 takes one per CPU core."
+    )
+    concurrency: Annotated[int, Field(ge=1)] = Field(
+        4, description="Triton: batches of one picture that are under way at the same time."
+    )
+    overlap: Annotated[int, Field(ge=32, le=256)] = Field(
+        96, description="Overlap of neighboring tiles in pixels: any object up to this size lies whole in one."
+    )
+
+
+class Models(Group):
+    repository: Path = Field(Path("model_repository"), description="Folder of the models and their catalog entries.")
+
+
+class Database(Group):
+    url: SecretStr = Field(
+        SecretStr("sqlite:///var/veil.db"),
+        description="Where receipts and keys are kept: sqlite:///path or postgresql://user:password@host/name.",
+    )
+    pool_size: Annotated[int, Field(ge=1)] = Field(8, description="PostgreSQL connections of one replica.")
+    timeout: Annotated[float, Field(gt=0)] = Field(5.0, description="Seconds within which the database must answer.")
+    migrate: bool = Field(
+        True, description="Bring the schema up to date at start (safe with several replicas); else 'veil migrate'."
+    )
+
+
+class Access(Group):
+    keys: bool | None = Field(
+        None, description="Whether an API key is needed. Unset: needed unless the service listens on loopback."
+    )
+    allow_exclude: bool = Field(False, description="Whether callers may name areas that are left alone (exclude).")
+
+
+class Records(Group):
+    detections: bool = Field(True, description="Keep each detection's box in the receipt, not only the counts.")
+
+
+class Defaults(Group):
+    """The policy of a request that names no options; unset values come from the model catalog."""
+
+    effort: Effort = Field(Effort.BALANCED, description="fast, balanced or thorough.")
+    threshold: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict, description='Score threshold per class, as JSON: {"face": 0.2}.'
+    )
+    quality: Annotated[int, Field(ge=50, le=100)] = Field(95, description="JPEG and WebP quality, where re-encoded.")
+
+
+class Obscuring(Group):
+    secret: SecretStr | None = Field(
+        None, description="Key of the noise that masks carry; unset: a random one for each start of the process."
+    )
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+
+
+class Logs(Group):
+    format: LogFormat = Field(LogFormat.JSON, description="'json' (one object a line) or 'text'.")
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field("info", description="Least severity.")
+
+
+class Settings(Group):
+    """All groups; each field is one environment variable, e.g. `VEIL_SERVER__PORT`."""
+
+    server: Server = Server()
+    limits: Limits = Limits()
+    admission: Admission = Admission()
+    detection: Detection = Detection()
+    models: Models = Models()
+    database: Database = Database()
+    access: Access = Access()
+    records: Records = Records()
+    defaults: Defaults = Defaults()
+    obscuring: Obscuring = Obscuring()
+    logs: Logs = Logs()
+
+    @property
+    def keys_needed(self) -> bool:
+        return not self.server.loopback if self.access.keys is None else self.access.keys
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """The settings that `environ` (by default the process's) gives. Raises SettingsError, naming each variable."""
+        values, wrong = _collect(os.environ if environ is None else environ)
+        if not wrong:
+            try:
+                return cls.model_validate(values)
+            except ValidationError as error:
+                # Only the place and the rule: the value may be a secret.
+                wrong = [f"{variable(*map(str, e['loc'][:2]))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("wrong settings:\n  " + "\n  ".join(wrong))
+
+
+def variable(group: str, field: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{group}__{field}".upper()
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Every environment variable that names a setting, with its group and field."""
+    groups = {name: info.annotation for name, info in Settings.model_fields.items()}
+    return {
+        variable(group, field): (group, field)
+        for group, model in groups.items()
+        if isinstance(model, type) and issubclass(model, Group)
+        for field in model.model_fields
+    }
+
+
+def _collect(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Raw values by group and field, and what is wrong with the variables themselves."""
+    known = variables()
+    values: dict[str, dict[str, Any]] = {}
+    wrong = []
+    for name in sorted(environ):
+        if not name.upper().startswith(PREFIX):
+            continue
+        upper, text = name.upper(), environ[name]
+        if upper not in known and upper.endswith("_FILE") and upper.removesuffix("_FILE") in known:
+            upper = upper.removesuffix("_FILE")
+            try:
+                text = Path(text).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                wrong.append(f"{name}: the file cannot be read ({error.strerror})")
+                continue
+        if upper not in known:
+            wrong.append(f"{name}: there is no such setting{_closest(upper, known)}")
+            continue
+        group, field = known[upper]
+        if field in values.get(group, {}):
+            wrong.append(f"{name}: given twice, once as _FILE")
+            continue
+        if text.startswith("{"):
+            try:
+                values.setdefault(group, {})[field] = json.loads(text)
+                continue
+            except ValueError:
+                wrong.append(f"{name}: not valid JSON")
+                continue
+        values.setdefault(group, {})[field] = text
+    return values, wrong
+
+
+def _closest(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
