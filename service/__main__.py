@@ -1,0 +1,5 @@
+"""`python -m service` is `veil`."""
+
+from service.cli import main
+
+main()

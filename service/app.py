@@ -1,0 +1,198 @@
+"""The composition root: builds everything once, closes everything. Nobody else constructs infrastructure."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import cv2
+
+from service.admission import Admission
+from service.anonymizer import Anonymizer
+from service.detection.detector import Detector
+from service.detection.embedded import OnnxDetector
+from service.detection.tiled import TiledDetection
+from service.errors import RecordStoreUnavailable
+from service.imaging.source import SourceLimits
+from service.models.catalog import Catalog
+from service.models.verify import verify_files
+from service.observability.logs import get_logger
+from service.policy import ClassPolicy, Policy
+from service.records.database import Database
+from service.records.keys import KeyRepository
+from service.records.repository import ReceiptRepository
+from service.settings import Engine, Settings
+
+logger = get_logger(__name__)
+
+DATABASE_PATIENCE = 30.0
+"""Seconds for which a start waits for a database that is still coming up."""
+
+
+class StartError(Exception):
+    """The service cannot start; the message says how to fix it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """Everything that is built once for a process."""
+
+    settings: Settings
+    catalog: Catalog
+    database: Database
+    receipts: ReceiptRepository
+    keys: KeyRepository
+    detection: TiledDetection
+    anonymizer: Anonymizer
+    admission: Admission
+    policy: Policy
+
+
+@asynccontextmanager
+async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
+    """Builds everything from `settings` and closes it at the end. Raises StartError if it cannot be built."""
+    # One picture uses one thread of the CPU pool: OpenCV's own threads would only contend with it.
+    cv2.setNumThreads(1)
+    async with AsyncExitStack() as stack:
+        catalog = read_catalog(settings)
+        database = await stack.enter_async_context(open_database(settings))
+        cpu = ThreadPoolExecutor(settings.admission.workers, thread_name_prefix="image")
+        stack.callback(cpu.shutdown, wait=True, cancel_futures=True)
+        detectors = await stack.enter_async_context(open_detectors(settings, catalog))
+        detection = TiledDetection(
+            detectors,
+            engine="triton" if settings.detection.engine is Engine.TRITON else "onnxruntime",
+            overlap=settings.detection.overlap,
+            concurrency=settings.detection.concurrency,
+            cpu=cpu,
+        )
+        receipts = ReceiptRepository(database)
+        yield Veil(
+            settings=settings,
+            catalog=catalog,
+            database=database,
+            receipts=receipts,
+            keys=KeyRepository(database),
+            detection=detection,
+            anonymizer=Anonymizer(
+                detection=detection,
+                receipts=receipts,
+                cpu=cpu,
+                limits=SourceLimits(settings.limits.max_pixels, settings.limits.max_side),
+                secret=noise_secret(settings),
+                keep_detections=settings.records.detections,
+            ),
+            admission=Admission(
+                workers=settings.admission.workers,
+                queue=settings.admission.queue,
+                wait_seconds=settings.admission.wait_seconds,
+            ),
+            policy=default_policy(settings, catalog),
+        )
+
+
+def read_catalog(settings: Settings) -> Catalog:
+    """The model catalog, its files checked against their checksums."""
+    try:
+        catalog = Catalog.read(settings.models.repository)
+    except (OSError, ValueError) as error:
+        raise StartError(f"The model catalog cannot be read: {error}") from error
+    if settings.detection.engine is Engine.EMBEDDED:
+        problems = verify_files(catalog)
+        if problems:
+            listed = "\n  ".join(str(problem) for problem in problems)
+            raise StartError(f"The model files are not the ones of the catalog:\n  {listed}\nRun 'veil models build'.")
+    return catalog
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The record store, its schema up to date if the settings allow, waited for while it is still coming up."""
+    database = Database.connect(
+        settings.database.url.get_secret_value(),
+        pool_size=settings.database.pool_size,
+        timeout=settings.database.timeout,
+    )
+    try:
+        deadline = asyncio.get_running_loop().time() + DATABASE_PATIENCE
+        while True:
+            try:
+                if settings.database.migrate:
+                    await database.migrate()
+                await database.check()
+                break
+            except RecordStoreUnavailable as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise StartError(
+                        f"The record store cannot be used: {error.cause or error.detail}\n"
+                        "Check VEIL_DATABASE__URL, and run 'veil doctor' for details."
+                    ) from error
+                logger.warning("waiting-for-database", cause=error.cause)
+                await asyncio.sleep(0.5)
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[list[Detector]]:
+    """One detector for each model of the catalog, behind the configured engine."""
+    detectors: list[Detector] = []
+    if settings.detection.engine is Engine.TRITON:
+        from service.detection import triton
+
+        client = triton.connect(settings.detection.triton_url)
+        detectors.extend(
+            triton.TritonDetector(spec, client, timeout=settings.detection.timeout) for spec in catalog.specs
+        )
+        try:
+            yield detectors
+        finally:
+            await client.close()
+        return
+    pool = ThreadPoolExecutor(
+        settings.detection.threads or len(os.sched_getaffinity(0)), thread_name_prefix="inference"
+    )
+    try:
+        detectors.extend(OnnxDetector(spec, catalog.file(spec), pool=pool) for spec in catalog.specs)
+        yield detectors
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def default_policy(settings: Settings, catalog: Catalog) -> Policy:
+    """The policy of a request that names no options: the catalog's, with the deployment's own thresholds."""
+    known = {each.name: each for spec in catalog.specs for each in spec.class_policies()}
+    unknown = sorted(set(settings.defaults.threshold) - set(known))
+    if unknown:
+        raise StartError(f"VEIL_DEFAULTS__THRESHOLD names {unknown}, but the models know only {sorted(known)}.")
+    classes: list[ClassPolicy] = [
+        each.model_copy(update={"threshold": settings.defaults.threshold.get(name, each.threshold)})
+        for name, each in known.items()
+    ]
+    return Policy(classes=tuple(classes), effort=settings.defaults.effort, quality=settings.defaults.quality)
+
+
+def noise_secret(settings: Settings) -> bytes:
+    """The key of the noise inside masks; one for this process if the deployment gives none."""
+    if settings.obscuring.secret is None:
+        return secrets.token_bytes(32)
+    return settings.obscuring.secret.get_secret_value().encode()
+
+
+async def require_keys(veil: Veil) -> None:
+    """Refuses a start that would leave the service open to a network. Raises StartError saying how to fix it."""
+    settings = veil.settings
+    if not settings.server.loopback and not settings.keys_needed:
+        raise StartError(
+            f"The service would listen on {settings.server.host} without API keys (VEIL_ACCESS__KEYS=false).\n"
+            "Unset VEIL_ACCESS__KEYS and create a key, or listen on 127.0.0.1."
+        )
+    if settings.keys_needed and not await veil.keys.any_active():
+        raise StartError(
+            f"The service would listen on {settings.server.host}, and there is no API key yet.\n"
+            "Create one with: veil keys create --name NAME --role anonymize"
+        )

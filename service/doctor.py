@@ -1,0 +1,101 @@
+"""`veil doctor`: what is wrong with this deployment, in plain words, each finding with the way out."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from service.app import StartError, default_policy, open_detectors
+from service.errors import RecordStoreUnavailable, VeilError
+from service.models.catalog import Catalog
+from service.models.verify import verify_files
+from service.records.database import Database
+from service.records.keys import KeyRepository
+from service.settings import Engine, Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `ok`, and what was seen or how to fix it."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+async def examine() -> AsyncIterator[Finding]:
+    """Looks at settings, models, engine, database and keys, in that order; goes on after a failure where it can."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield Finding("settings", False, str(error))
+        return
+    yield Finding("settings", True, "every VEIL_ variable names a setting and has a valid value")
+    catalog: Catalog | None = None
+    try:
+        catalog = Catalog.read(settings.models.repository)
+        default_policy(settings, catalog)
+    except (OSError, ValueError, StartError) as error:
+        yield Finding("models", False, f"{error}")
+    if catalog is not None:
+        async for finding in _models(settings, catalog):
+            yield finding
+    async for finding in _records(settings):
+        yield finding
+
+
+async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding]:
+    embedded = settings.detection.engine is Engine.EMBEDDED
+    problems = verify_files(catalog)
+    if problems and embedded:
+        for problem in problems:
+            yield Finding("models", False, f"{problem}; run 'veil models build'")
+        return
+    if embedded:
+        yield Finding("models", True, ", ".join(f"{s.label} matches its checksum" for s in catalog.specs))
+    try:
+        async with open_detectors(settings, catalog) as detectors:
+            for detector in detectors:
+                name = f"{settings.detection.engine} {detector.spec.label}"
+                try:
+                    await detector.check()
+                    yield Finding(name, True, "answers and fulfils the contract")
+                except VeilError as error:
+                    yield Finding(name, False, f"{error.detail} {error.cause or ''}".strip() + _engine_hint(settings))
+    except VeilError as error:
+        yield Finding(str(settings.detection.engine), False, f"{error.detail} {error.cause or ''}".strip())
+
+
+def _engine_hint(settings: Settings) -> str:
+    if settings.detection.engine is Engine.EMBEDDED:
+        return ""
+    return " (VEIL_DETECTION__TRITON_URL is host:port of Triton's gRPC endpoint; is the server up, the model loaded?)"
+
+
+async def _records(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        database = Database.connect(
+            settings.database.url.get_secret_value(),
+            pool_size=settings.database.pool_size,
+            timeout=settings.database.timeout,
+        )
+    except ValueError as error:
+        yield Finding("database", False, str(error))
+        return
+    try:
+        current, head = await database.current_revision(), database.head_revision()
+        if current != head:
+            yield Finding("database", False, f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'")
+            return
+        yield Finding("database", True, f"reachable, schema at {head}")
+        has_keys = await KeyRepository(database).any_active()
+        if settings.keys_needed and not has_keys:
+            yield Finding("keys", False, "none yet: run 'veil keys create --name NAME --role anonymize'")
+        elif not settings.server.loopback and not settings.keys_needed:
+            yield Finding("keys", False, "switched off on a network address: unset VEIL_ACCESS__KEYS")
+        elif settings.keys_needed:
+            yield Finding("keys", True, "needed, and at least one is active")
+        else:
+            yield Finding("keys", True, "not needed: the service listens on loopback only")
+    except RecordStoreUnavailable as error:
+        yield Finding("database", False, f"{error.cause or error.detail}; check VEIL_DATABASE__URL")
+    finally:
+        await database.close()

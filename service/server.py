@@ -1,0 +1,80 @@
+"""`veil serve`: listens, says where, drains on SIGTERM."""
+
+import asyncio
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+
+from service.api.application import create_api
+from service.app import Veil, open_veil, require_keys
+from service.app import services as services_of
+from service.observability.metrics import serve_metrics
+from service.settings import Settings
+
+BACKLOG = 512
+
+
+class DrainingServer(uvicorn.Server):
+    """Says that it is draining before it stops listening, so that a balancer can look elsewhere."""
+
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+        super().__init__(config)
+        self._draining = draining
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._draining.set()
+        super().handle_exit(sig, frame)
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. Raises StartError or OSError if it cannot start."""
+    listener = socket.create_server((settings.server.host, settings.server.port), backlog=BACKLOG, reuse_port=False)
+    with listener:
+        async with open_veil(settings) as veil:
+            await require_keys(veil)
+            services = services_of(veil)
+            server = DrainingServer(
+                uvicorn.Config(
+                    create_api(services),
+                    access_log=False,
+                    log_config=None,
+                    server_header=False,
+                    lifespan="off",
+                    timeout_graceful_shutdown=int(settings.server.drain_timeout),
+                ),
+                services.draining,
+            )
+            with serve_metrics(services.metrics, settings):
+                _say(veil, listener)
+                await server.serve(sockets=[listener])
+
+
+def _say(veil: Veil, listener: socket.socket) -> None:
+    """Where it listens, and one line that works. On stderr: stdout is the log."""
+    host, port = listener.getsockname()[:2]
+    host = f"[{host}]" if ":" in host else host
+    key = ' -H "api-key: $VEIL_KEY"' if veil.settings.keys_needed else ""
+    models = ", ".join(spec.label for spec in veil.catalog.specs)
+    sys.stderr.write(
+        f"Veil listens on http://{host}:{port} ({veil.settings.detection.engine}: {models}); docs at /docs. Try:\n"
+        f"  curl -sS{key} --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
+        f"http://{host}:{port}/v1/anonymize -o anonymized.jpg\n"
+    )
+    sys.stderr.flush()
+
+
+def run(settings: Settings) -> None:
+    """`serve` in an event loop of its own."""
+    try:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        factory = None
+    # Before uvicorn installs its handlers, SIGTERM must end a start that is still waiting for the database.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serve(settings))

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError, variables
+
+
+def test_defaults_are_safe() -> None:
+    settings = Settings.load({})
+    assert settings.server.loopback
+    assert not settings.keys_needed
+    assert not settings.access.allow_exclude
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::", "veil.example"])
+def test_any_other_address_than_loopback_needs_keys(host: str) -> None:
+    assert Settings.load({"VEIL_SERVER__HOST": host}).keys_needed
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_needs_none(host: str) -> None:
+    assert not Settings.load({"VEIL_SERVER__HOST": host}).keys_needed
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("VEIL_SERVER__PROT", "VEIL_SERVER__PORT"), ("VEIL_SERVR__PORT", "VEIL_SERVER__PORT")],
+)
+def test_a_misspelled_variable_is_refused_with_the_right_name(name: str, nearest: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: there is no such setting; did you mean {nearest}"):
+        Settings.load({name: "1"})
+
+
+def test_a_wrong_value_is_named_and_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"VEIL_DATABASE__POOL_SIZE": "s3cret"})
+    assert "VEIL_DATABASE__POOL_SIZE" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_secret_comes_from_a_file_and_does_not_show(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("postgresql://veil:hush@db/veil\n", encoding="utf-8")
+    settings = Settings.load({"VEIL_DATABASE__URL_FILE": str(secret)})
+    assert settings.database.url.get_secret_value() == "postgresql://veil:hush@db/veil"
+    assert "hush" not in repr(settings)
+
+
+def test_a_missing_secret_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="VEIL_DATABASE__URL_FILE: the file cannot be read"):
+        Settings.load({"VEIL_DATABASE__URL_FILE": str(tmp_path / "absent")})
+
+
+def test_a_setting_given_twice_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("sqlite:///b.db", encoding="utf-8")
+    with pytest.raises(SettingsError, match="given twice"):
+        Settings.load({"VEIL_DATABASE__URL": "sqlite:///a.db", "VEIL_DATABASE__URL_FILE": str(tmp_path / "url")})
+
+
+def test_thresholds_are_json() -> None:
+    assert Settings.load({"VEIL_DEFAULTS__THRESHOLD": '{"face": 0.3}'}).defaults.threshold == {"face": 0.3}
+    with pytest.raises(SettingsError, match="not valid JSON"):
+        Settings.load({"VEIL_DEFAULTS__THRESHOLD": "{face: 0.3}"})
+
+
+def test_every_setting_has_a_description() -> None:
+    for group, field in variables().values():
+        model = Settings.model_fields[group].annotation
+        assert model is not None
+        assert model.model_fields[field].description, f"{group}.{field}"
