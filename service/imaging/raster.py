@@ -28,6 +28,7 @@ class Raster:
 
     `pixels`: (H, W, C) uint8 or uint16, C-contiguous, as stored (not rotated); C = color channels, plus one if `alpha`.
     `orientation`: EXIF 1..8. `icc`: the embedded profile, byte for byte. `gpano`: whitelisted XMP packet or None.
+    `lossless`, `full_chroma`: how the source was coded, so that it is coded alike again (see `containers.header`).
     """
 
     pixels: Pixels
@@ -37,6 +38,8 @@ class Raster:
     icc: bytes | None = None
     gpano: bytes | None = None
     pixels_per_mm: tuple[float, float] = (1.0, 1.0)
+    lossless: bool = False
+    full_chroma: bool = True
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != self.color.channels + self.alpha:  # noqa: PLR2004

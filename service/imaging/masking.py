@@ -1,0 +1,172 @@
+"""What is hidden: one region per detection, grown so that nothing of the object shows, and the areas of the policy.
+
+The mask is the union of its regions, so a detection more never uncovers a pixel. Areas that the policy excludes stay as
+they are unless one of its own regions covers them.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.imaging.detections import Detections, Float32
+from service.imaging.outlines import (
+    Bools,
+    Box,
+    BoxOutline,
+    EllipseOutline,
+    Outline,
+    PolygonOutline,
+    Window,
+    polygon_pixels,
+)
+from service.policy import Area, ClassPolicy, Obscure, Policy, Shape
+
+MIN_SIDE = 8.0
+"""Pixels; smaller objects are masked as if they were this large. What has no size at all is masked, too."""
+
+CELLS = {Shape.ELLIPSE: 4, Shape.BOX: 2}
+"""Cells over the short side: faces stand four; what carries characters, or might, gets two."""
+
+REGION = "region"
+"""Name of what the policy hides in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One thing to hide.
+
+    `name`: the class, or "region". `cells`: over the short side of the outline, at most, before `strength` ≥ 1 makes
+    them larger. `forced`: hidden over excluded areas, too.
+    """
+
+    name: str
+    outline: Outline
+    obscure: Obscure
+    strength: float
+    cells: int
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The regions of a picture of `width` × `height` upright pixels, and the areas that only forced ones may touch."""
+
+    regions: tuple[Region, ...]
+    exclude: tuple[Area, ...]
+    width: int
+    height: int
+
+    def window(self, region: Region) -> Window:
+        """The pixels that `region` may change: x1, y1, x2, y2, clipped to the picture; empty if x1 ≥ x2 or y1 ≥ y2."""
+        x1, y1, x2, y2 = region.outline.outer
+        return max(x1, 0), max(y1, 0), min(x2, self.width), min(y2, self.height)
+
+    def alpha(self, region: Region, window: Window) -> Float32:
+        """Share of the obscured picture in each pixel of `window`: (h, w) float32, 1 fully hidden, 0 untouched.
+
+        A pixel that an excluded area covers only in part is hidden as if it were not excluded.
+        """
+        alpha = region.outline.alpha(window)
+        if not region.forced:
+            for area in self.exclude:
+                if _meet(area.xyxy, window):
+                    alpha[polygon_pixels(area, window)[1]] = 0
+        return alpha
+
+    def coverage(self) -> Bools:
+        """The fully hidden pixels: (height, width) bool, upright."""
+        covered = np.zeros((self.height, self.width), np.bool_)
+        for region in self.regions:
+            x1, y1, x2, y2 = self.window(region)
+            if x1 < x2 and y1 < y2:
+                covered[y1:y2, x1:x2] |= self.alpha(region, (x1, y1, x2, y2)) == 1
+        return covered
+
+
+def build_mask(detections: Detections, policy: Policy, width: int, height: int) -> Mask:
+    """The mask of `policy` over `detections` in a picture of `width` × `height` upright pixels.
+
+    Each box is grown on every side by its class's margin, relative to its own side and at least `min_margin` pixels,
+    and to `MIN_SIDE`. A box shape hides it; an ellipse goes through its four corners, so its core holds all of it.
+
+    Raises KeyError for a class that the policy does not ask for, ValueError for coordinates that are not finite.
+    """
+    if not np.isfinite(detections.xyxy).all():
+        raise ValueError("a detection has coordinates that are not finite")
+    grown = []
+    for xyxy, class_id in zip(detections.xyxy.astype(np.float64), detections.class_id, strict=True):
+        of_class = policy.of(detections.classes[class_id])
+        grown.append((of_class, _grown(xyxy, of_class)))
+    found = [
+        Region(of_class.name, _outline(box, of_class.shape), of_class.obscure, of_class.strength, CELLS[of_class.shape])
+        for of_class, box in _distinct(grown)
+    ]
+    named = [
+        Region(
+            REGION, _area_outline(area), policy.region_obscure, policy.region_strength, CELLS[Shape.BOX], forced=True
+        )
+        for area in policy.regions
+    ]
+    return Mask(tuple(found + named), policy.exclude, width, height)
+
+
+def _grown(xyxy: np.ndarray[tuple[int], np.dtype[np.float64]], of_class: ClassPolicy) -> Box:
+    low, high = np.minimum(xyxy[:2], xyxy[2:]), np.maximum(xyxy[:2], xyxy[2:])
+    side = high - low
+    half = np.maximum(side / 2 + np.maximum(of_class.margin * side, of_class.min_margin), MIN_SIDE / 2)
+    center = (low + high) / 2
+    (x1, y1), (x2, y2) = center - half, center + half
+    return float(x1), float(y1), float(x2), float(y2)
+
+
+def _outline(box: Box, shape: Shape) -> Outline:
+    if shape is Shape.BOX:
+        return BoxOutline(box)
+    x1, y1, x2, y2 = box
+    return EllipseOutline((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2 * math.sqrt(2), (y2 - y1) / 2 * math.sqrt(2))
+
+
+def _area_outline(area: Area) -> Outline:
+    """`area`; four corners of an upright box as the box, whose pixels cost less to find."""
+    x1, y1, x2, y2 = area.xyxy
+    if area.points == ((x1, y1), (x2, y1), (x2, y2), (x1, y2)):
+        return BoxOutline(area.xyxy)
+    return PolygonOutline(area)
+
+
+def _distinct(grown: list[tuple[ClassPolicy, Box]]) -> list[tuple[ClassPolicy, Box]]:
+    """`grown`, largest first, without boxes that lie in a larger one of the same class: its outline holds theirs.
+
+    Boxes of one object nest often, as it is seen on several levels. An ellipse must hold the whole ellipse of the inner
+    box; that its corners do is enough for it, as for the box.
+    """
+    order = sorted(grown, key=lambda g: (-(g[1][2] - g[1][0]) * (g[1][3] - g[1][1]), g[1], g[0].name))
+    kept: list[tuple[ClassPolicy, Box]] = []
+    outer = {of_class.name: np.empty((len(grown), 4)) for of_class, _ in grown}
+    counts = dict.fromkeys(outer, 0)
+    for of_class, box in order:
+        others = outer[of_class.name][: counts[of_class.name]]
+        if not _held(box, others, of_class.shape):
+            others = outer[of_class.name]
+            others[counts[of_class.name]] = box
+            counts[of_class.name] += 1
+            kept.append((of_class, box))
+    return kept
+
+
+def _held(box: Box, others: np.ndarray[tuple[int, int], np.dtype[np.float64]], shape: Shape) -> bool:
+    """Whether the outline of `box` lies wholly in that of one of `others` (n, 4)."""
+    low, high = others[:, :2], others[:, 2:]
+    corner = np.array(box)
+    if shape is Shape.BOX:
+        return bool(((corner[:2] >= low) & (corner[2:] <= high)).all(axis=1).any())
+    # Ellipse in ellipse: in units of the outer one's semi-axes, the inner one's center and its larger semi-axis.
+    center, half = (low + high) / 2, (high - low) / 2
+    offset = ((corner[:2] + corner[2:]) / 2 - center) / half
+    reach = ((corner[2:] - corner[:2]) / 2 / half).max(axis=1)
+    return bool((np.hypot(offset[:, 0], offset[:, 1]) / math.sqrt(2) + reach <= 1).any())
+
+
+def _meet(box: Box, window: Window) -> bool:
+    return box[0] < window[2] and box[2] > window[0] and box[1] < window[3] and box[3] > window[1]

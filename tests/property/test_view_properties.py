@@ -1,0 +1,39 @@
+"""Whatever the picture's size: every pixel of every level lies in a tile, and small objects lie whole in one."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.imaging.views import plan_views, to_picture
+from service.policy import Effort
+
+SIDES = st.integers(1, 3000)
+
+
+@given(SIDES, SIDES, st.sampled_from([64, 96, 160]), st.integers(0, 63), st.sampled_from(Effort))
+def test_tiles_cover_their_level_and_hold_small_objects_whole(width, height, tile, overlap, effort):
+    planned = plan_views(width, height, tile_width=tile, tile_height=64, overlap=overlap, effort=effort)
+    assert len(set(planned)) == len(planned)
+    for level in {v.level for v in planned}:
+        own = [v for v in planned if v.level == level]
+        across, down = own[0].level_size
+        rows, columns = sorted({v.y for v in own}), sorted({v.x for v in own})
+        assert len(own) == len(rows) * len(columns)
+        for starts, size, side in ((columns, tile, across), (rows, 64, down)):
+            assert starts[0] == 0
+            assert starts[-1] + size >= side
+            assert len(starts) == 1 or starts[-1] + size == side
+            assert all(a + size - b >= overlap for a, b in pairwise(starts))
+
+
+@given(SIDES, SIDES, st.data())
+def test_boxes_on_a_level_come_back_to_the_picture(width, height, data):
+    planned = plan_views(width, height, tile_width=96, tile_height=64, overlap=32, effort=Effort.THOROUGH)
+    view = data.draw(st.sampled_from(planned))
+    x1, y1 = data.draw(st.floats(0, width, width=32)), data.draw(st.floats(0, height, width=32))
+    x2, y2 = data.draw(st.floats(x1, width, width=32)), data.draw(st.floats(y1, height, width=32))
+    box = np.array([x1, y1, x2, y2], np.float32)
+    in_tile = box * np.float32(view.scale) - np.array([view.x, view.y, view.x, view.y], np.float32)
+    assert np.allclose(to_picture(in_tile, view), box, atol=0.02)

@@ -1,0 +1,346 @@
+"""What is behind a mask is gone, what is beside it is untouched, in every color model."""
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from service.imaging.cells import MIN_CELL, grid
+from service.imaging.detections import Detections
+from service.imaging.masking import Mask, Region, build_mask
+from service.imaging.obscuring import Composite, obscure
+from service.imaging.outlines import BoxOutline, EllipseOutline
+from service.imaging.raster import ColorModel, Raster, upright_view
+from service.policy import Area, ClassPolicy, Obscure, Policy, Shape
+
+SECRET = b"a secret of this test"
+W, H = 160, 120
+KINDS = [
+    (ColorModel.GRAY, False, np.uint8),
+    (ColorModel.GRAY, True, np.uint16),
+    (ColorModel.RGB, False, np.uint8),
+    (ColorModel.RGB, True, np.uint8),
+    (ColorModel.RGB, False, np.uint16),
+    (ColorModel.RGB, True, np.uint16),
+    (ColorModel.CMYK, False, np.uint8),
+    (ColorModel.CMYK, True, np.uint8),
+    (ColorModel.CMYK, False, np.uint16),
+]
+FACE = EllipseOutline(60, 50, 22, 28)
+PLATE = BoxOutline((80, 60, 140, 80))
+
+
+def noise(channels, dtype, seed=0, shape=(H, W)):
+    """Pixels at random, every value possible."""
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (*shape, channels), dtype, endpoint=True)
+
+
+def region(outline, obscure=Obscure.BLUR, strength=1.0):
+    return Region("face", outline, obscure, strength, 4 if isinstance(outline, EllipseOutline) else 2)
+
+
+def mask_of(*regions, width=W, height=H):
+    return Mask(tuple(regions), (), width, height)
+
+
+def result(pixels, color, mask, *, alpha=False, secret=SECRET):
+    """The pixels of `pixels` after `mask`; `pixels` are left alone."""
+    return obscure(Raster(pixels.copy(), color, alpha), mask, secret).raster.pixels
+
+
+@pytest.mark.parametrize("way", Obscure)
+@pytest.mark.parametrize(("color", "alpha", "dtype"), KINDS)
+def test_pixels_that_the_mask_does_not_touch_are_bit_identical(color, alpha, dtype, way):
+    before = noise(color.channels + alpha, dtype)
+    mask = mask_of(region(FACE, way), region(PLATE, way))
+    composite = obscure(Raster(before.copy(), color, alpha), mask, SECRET)
+    weight = np.zeros((H, W), np.float32)
+    for r in mask.regions:
+        x1, y1, x2, y2 = mask.window(r)
+        weight[y1:y2, x1:x2] = np.maximum(weight[y1:y2, x1:x2], mask.alpha(r, (x1, y1, x2, y2)))
+    after = composite.raster.pixels
+    assert after.dtype == dtype
+    assert np.array_equal(after[weight == 0], before[weight == 0])
+    assert (after[weight == 1] != before[weight == 1]).any(axis=1).mean() > 0.95
+    assert composite.windows == tuple(sorted(mask.window(r) for r in mask.regions))
+
+
+@pytest.mark.parametrize(("color", "alpha", "dtype"), KINDS)
+def test_fill_depends_on_nothing_that_it_hides(color, alpha, dtype):
+    mask = mask_of(
+        region(FACE, Obscure.FILL), region(PLATE, Obscure.BLUR), region(BoxOutline((70, 60, 90, 90)), Obscure.FILL)
+    )
+    core = mask_of(mask.regions[0], mask.regions[2]).coverage()
+    one = noise(color.channels + alpha, dtype)
+    other = np.where(core[:, :, None], noise(color.channels + alpha, dtype, seed=1), one)
+    assert (one[core] != other[core]).any()
+    filled = result(one, color, mask, alpha=alpha)
+    assert np.array_equal(filled, result(other, color, mask, alpha=alpha))
+    assert len(np.unique(filled[core], axis=0)) == 1
+
+
+def test_fill_is_mid_gray_in_every_color_model():
+    mask = mask_of(region(PLATE, Obscure.FILL))
+
+    def filled(color, dtype=np.uint8, alpha=False):
+        return result(noise(color.channels + alpha, dtype), color, mask, alpha=alpha)[70, 100].tolist()
+
+    assert filled(ColorModel.RGB) == [128, 128, 128]
+    assert filled(ColorModel.GRAY, np.uint16) == [128 * 257]
+    assert filled(ColorModel.CMYK) == [0, 0, 0, 127]
+    assert filled(ColorModel.RGB, alpha=True) == [128, 128, 128, 255]
+
+
+def shuffled_in_cells(pixels, mask, r):
+    """`pixels` with the same means per cell: in each cell of `r` the pixels change places, beyond any resemblance."""
+    x1, y1, x2, y2 = mask.window(r)
+    cells = grid(r, (x1, y1, x2, y2))
+    across, rest_x = divmod(x2 - x1, cells.columns)
+    down, rest_y = divmod(y2 - y1, cells.rows)
+    assert rest_x == rest_y == 0
+    changed, rng = pixels.copy(), np.random.default_rng(5)
+    for x in range(x1, x2, across):
+        for y in range(y1, y2, down):
+            cell = changed[y : y + down, x : x + across]
+            cell[:] = rng.permutation(cell.reshape(-1, pixels.shape[2])).reshape(cell.shape)
+    return changed
+
+
+@pytest.mark.parametrize("way", [Obscure.BLUR, Obscure.PIXELATE])
+@pytest.mark.parametrize(("color", "alpha", "dtype"), KINDS)
+def test_pictures_with_the_same_cell_means_become_the_same_picture(color, alpha, dtype, way):
+    # Window 96 × 64 with its feather: cells of 32 pixels. A box all around, so that no original pixel shines through.
+    r = region(BoxOutline((22, 22, 114, 82)), way)
+    mask = mask_of(r)
+    one = noise(color.channels + alpha, dtype)
+    other = shuffled_in_cells(one, mask, r)
+    core = mask.coverage()
+    assert (one[core] != other[core]).any(axis=1).mean() > 0.9
+    assert np.array_equal(result(one, color, mask, alpha=alpha)[core], result(other, color, mask, alpha=alpha)[core])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_looks_the_same_whichever_way_it_is_stored(orientation):
+    upright = noise(3, np.uint8)
+    # upright_view of the inverse orientation stores it turned: 6 and 8 undo each other, the others undo themselves.
+    stored = np.array(upright_view(upright, {6: 8, 8: 6}.get(orientation, orientation)), order="C")
+    mask = mask_of(region(FACE), region(PLATE))
+    turned = obscure(Raster(stored, ColorModel.RGB, alpha=False, orientation=orientation), mask, SECRET)
+    assert np.array_equal(turned.raster.upright, result(upright, ColorModel.RGB, mask))
+
+
+def test_the_noise_is_the_same_each_time_and_nobody_s_without_the_secret():
+    pixels, mask = noise(3, np.uint8), mask_of(region(FACE))
+    one = result(pixels, ColorModel.RGB, mask)
+    assert np.array_equal(one, result(pixels, ColorModel.RGB, mask))
+    assert not np.array_equal(one, result(pixels, ColorModel.RGB, mask, secret=b"another"))
+
+
+def test_another_content_gets_another_noise():
+    # Else the difference of two requests would show the difference of what they hide, without any noise.
+    mask = mask_of(region(PLATE, Obscure.PIXELATE))
+    dark, light = (result(np.full((H, W, 1), v, np.uint8), ColorModel.GRAY, mask)[60:80, 80:140] for v in (96, 160))
+    assert len(np.unique(light.astype(int) - dark)) > 2
+
+
+def test_the_noise_has_the_strength_that_was_measured_safe():
+    flat = np.full((60, 60, 3), 128, np.uint8)
+    r = region(BoxOutline((5, 5, 55, 55)), Obscure.PIXELATE)
+    shown = np.array(
+        [result(flat, ColorModel.RGB, mask_of(r, width=60, height=60), secret=bytes([i]))[15, 15] for i in range(250)]
+    ).astype(float)
+    luma = shown @ [0.299, 0.587, 0.114]
+    assert luma.std() == pytest.approx(20, rel=0.15)
+    assert (shown[:, 0] - luma).std() == pytest.approx(2 * 1.402, rel=0.2)
+
+
+def test_strength_only_hides_more():
+    window = (0, 0, 400, 200)
+    outline = BoxOutline((5, 5, 395, 195))
+    plain, strong = (grid(region(outline, strength=s), window) for s in (1.0, 2.5))
+    assert strong.columns < plain.columns
+    assert strong.rows <= plain.rows
+
+
+def test_cells_follow_the_object_and_never_get_small():
+    face = grid(region(EllipseOutline(500, 500, 350, 400)), (97, 40, 903, 960))
+    assert (face.columns, face.rows, face.chroma_columns, face.chroma_rows) == (4, 4, 2, 2)
+    plate = grid(region(BoxOutline((0, 0, 520, 110))), (0, 0, 520, 110))
+    assert (plate.columns, plate.rows, plate.chroma_columns, plate.chroma_rows) == (7, 1, 1, 1)
+    for side in range(1, 60):
+        small = grid(region(EllipseOutline(50, 50, side / 2, side / 2)), (0, 0, side, side))
+        assert side / small.columns >= min(MIN_CELL, side)
+    cut = EllipseOutline(0, 500, 350, 400)
+    assert grid(region(cut), (0, 40, 403, 960)).columns <= 2
+
+
+def test_a_transparent_picture_hides_nothing_under_its_alpha_and_shows_no_outline_in_it():
+    pixels = noise(4, np.uint8)
+    pixels[:, :, 3] = 0
+    pixels[40:70, 50:70, 3] = 255
+    mask = mask_of(region(FACE))
+    core = mask.coverage()
+    after = result(pixels, ColorModel.RGB, mask, alpha=True)
+    assert (after[core][:, :3] != pixels[core][:, :3]).any(axis=1).mean() > 0.95
+    assert len(np.unique(after[core][:, 3])) == 1
+    opaque = noise(4, np.uint8)
+    opaque[:, :, 3] = 255
+    assert (result(opaque, ColorModel.RGB, mask, alpha=True)[:, :, 3] == 255).all()
+
+
+def test_overlapping_regions_measure_what_is_composited_already():
+    # A small region inside a large one sees only the large one's cells: the pixels below cannot matter.
+    large, small = region(BoxOutline((22, 22, 114, 82))), region(EllipseOutline(60, 50, 16, 18), Obscure.PIXELATE)
+    mask = mask_of(small, large)
+    one = noise(3, np.uint8)
+    other = shuffled_in_cells(one, mask, large)
+    core = mask_of(large).coverage()
+    a, b = result(one, ColorModel.RGB, mask), result(other, ColorModel.RGB, mask)
+    assert np.array_equal(a[core], b[core])
+    assert not np.array_equal(a[core], result(one, ColorModel.RGB, mask_of(large))[core])
+
+
+@pytest.mark.parametrize("way", Obscure)
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 8), (7, 40)])
+def test_the_smallest_pictures_and_regions_work(size, way):
+    width, height = size
+    mask = build_mask(
+        Detections(
+            np.array([[0, 0, 1, 1]], np.float32),
+            np.ones(1, np.float32),
+            *(np.zeros(1, np.int32),) * 2,
+            ("face",),
+            ("m/1",),
+        ),
+        Policy(
+            classes=(ClassPolicy(name="face", threshold=0.5, margin=0, shape=Shape.ELLIPSE, obscure=way),),
+            regions=(Area.from_box(-50, -50, -10, -10),),
+        ),
+        width,
+        height,
+    )
+    before = noise(3, np.uint8, shape=(height, width))
+    composite = obscure(Raster(before.copy(), ColorModel.RGB, alpha=False), mask, SECRET)
+    assert composite.raster.pixels.shape == before.shape
+    assert len(composite.windows) == 1
+
+
+def test_without_regions_the_picture_is_as_it_was():
+    before = noise(3, np.uint8)
+    composite = obscure(Raster(before.copy(), ColorModel.RGB, alpha=False), mask_of(), SECRET)
+    assert np.array_equal(composite.raster.pixels, before)
+    assert composite.windows == ()
+
+
+def test_misuse_is_refused():
+    raster = Raster(noise(3, np.uint8), ColorModel.RGB, alpha=False)
+    with pytest.raises(ValueError, match="another size"):
+        obscure(raster, mask_of(width=10), SECRET)
+    with pytest.raises(ValueError, match="secret"):
+        obscure(raster, mask_of(region(FACE)), b"")
+    with pytest.raises(TypeError, match="obscure"):
+        Composite(raster, (), object())  # type: ignore[arg-type]
+    raster.pixels.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        obscure(raster, mask_of(region(FACE)), SECRET)
+
+
+def test_a_large_region_and_many_small_ones_are_quick():
+    pixels = noise(3, np.uint8, shape=(2400, 2400))
+    large = mask_of(region(EllipseOutline(1200, 1200, 435, 435)), width=2400, height=2400)
+    outlines = [EllipseOutline(x, y, 14, 17) for x in range(100, 2100, 200) for y in range(100, 2100, 200)]
+    small = mask_of(*map(region, outlines), width=2400, height=2400)
+    for mask in (large, small):
+        spent = []
+        for _ in range(5):
+            started = time.process_time()
+            obscure(Raster(pixels, ColorModel.RGB, alpha=False), mask, SECRET)
+            spent.append(time.process_time() - started)
+        # About 10 ms each; the bound is for machines that are slower or busy.
+        assert min(spent) < 0.06
+
+
+class Plates:
+    """Plates of seven characters in a known font at a known place: all that an attacker could wish to know."""
+
+    ALPHABET = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
+    LENGTH = 7
+    PITCH, HEIGHT, LEFT, TOP = 40, 64, 40, 32
+    WIDTH = PITCH * LENGTH
+
+    @classmethod
+    def picture(cls, text):
+        """(128, 360) uint8: dark characters on a light plate on a gray car; a space leaves its place empty."""
+        picture = np.full((2 * cls.HEIGHT, cls.WIDTH + 2 * cls.LEFT), 90, np.uint8)
+        picture[cls.TOP : cls.TOP + cls.HEIGHT, cls.LEFT : cls.LEFT + cls.WIDTH] = 230
+        for i, character in enumerate(text):
+            place = (cls.LEFT + i * cls.PITCH + 3, cls.TOP + 54)
+            cv2.putText(picture, character, place, cv2.FONT_HERSHEY_SIMPLEX, 1.9, 30, 6, cv2.LINE_AA)
+        return picture
+
+    @classmethod
+    def box(cls):
+        return BoxOutline((cls.LEFT, cls.TOP, cls.LEFT + cls.WIDTH, cls.TOP + cls.HEIGHT))
+
+    @classmethod
+    def read(cls, shown, render, rng):
+        """The text whose clean picture, put through `render`, is nearest to `shown`: least squares over all characters.
+
+        Gram matrix of all glyphs at all places, coordinate descent from many starts.
+        """
+        empty = render(cls.picture(" " * cls.LENGTH)).astype(float)
+        glyphs = np.array(
+            [
+                (render(cls.picture(" " * i + c + " " * (cls.LENGTH - 1 - i))) - empty).ravel()
+                for i in range(cls.LENGTH)
+                for c in cls.ALPHABET
+            ]
+        )
+        k = len(cls.ALPHABET)
+        gram = (glyphs @ glyphs.T).reshape(cls.LENGTH, k, cls.LENGTH, k)
+        texts = []
+        for each in shown:
+            match = (glyphs @ (each.astype(float) - empty).ravel()).reshape(cls.LENGTH, k)
+            best = (np.inf, "")
+            for _ in range(20):
+                guess = rng.integers(0, k, cls.LENGTH)
+                for i in list(range(cls.LENGTH)) * 4:
+                    others = sum(gram[i, :, j, guess[j]] for j in range(cls.LENGTH) if j != i)
+                    guess[i] = (gram[i, range(k), i, range(k)] + 2 * others - 2 * match[i]).argmin()
+                pairs = sum(gram[i, guess[i], j, guess[j]] for i in range(cls.LENGTH) for j in range(cls.LENGTH))
+                error = pairs - 2 * sum(match[i, guess[i]] for i in range(cls.LENGTH))
+                best = min(best, (error, "".join(cls.ALPHABET[g] for g in guess)))
+            texts.append(best[1])
+        return texts
+
+
+def cells_of(picture, columns, rows):
+    """The means that a mosaic of `columns` × `rows` shows, as an attacker would compute them."""
+    x, y = Plates.LEFT - 4, Plates.TOP - 4
+    window = picture[y : y + Plates.HEIGHT + 8, x : x + Plates.WIDTH + 8].astype(np.float32)
+    return cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
+
+
+def test_plates_cannot_be_read_by_matching_templates():
+    rng = np.random.default_rng(11)
+    texts = ["".join(rng.choice(list(Plates.ALPHABET), Plates.LENGTH)) for _ in range(20)]
+    pictures = [Plates.picture(t) for t in texts]
+    # The attack works: a plain mosaic of six cells over the height gives every plate away.
+    assert Plates.read([cells_of(p, 26, 6) for p in pictures], lambda p: cells_of(p, 26, 6), rng) == texts
+    for way in (Obscure.PIXELATE, Obscure.BLUR):
+        r = region(Plates.box(), way)
+        height, width = pictures[0].shape
+        mask = mask_of(r, width=width, height=height)
+        cells = grid(r, mask.window(r))
+        assert mask.window(r) == (Plates.LEFT - 4, Plates.TOP - 4, width - Plates.LEFT + 4, 100)
+
+        def view(picture, cells=cells):
+            return cells_of(picture, cells.columns, cells.rows)
+
+        shown = [view(result(p[:, :, None], ColorModel.GRAY, mask)[:, :, 0]) for p in pictures]
+        read = Plates.read(shown, view, rng)
+        characters = np.mean([a == b for t, g in zip(texts, read, strict=True) for a, b in zip(t, g, strict=True)])
+        assert not set(read) & set(texts)
+        # Chance is 1/33; what is left of single characters is far from a plate.
+        assert characters < 0.15
