@@ -16,7 +16,10 @@ from service.records.receipt import DetectionFacts, InputFacts, ModelFacts, Outc
 
 @dataclass(slots=True)
 class Draft:
-    """What is known so far. `caller` is the key's id, `source_ref` the caller's own opaque reference."""
+    """What is known so far. `caller` is the key's id, `source_ref` the caller's own opaque reference.
+
+    `committed` is set once the receipt is stored, whatever its outcome.
+    """
 
     caller: str | None = None
     source_ref: str | None = None
@@ -32,6 +35,7 @@ class Draft:
     counts: dict[str, int] = field(default_factory=dict)
     detections: tuple[DetectionFacts, ...] | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    committed: bool = False
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

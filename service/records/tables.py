@@ -1,0 +1,105 @@
+"""The tables, and the two column types that make SQLite and PostgreSQL give back exactly what was stored."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment with microseconds: `timestamptz` on PostgreSQL, UTC text on SQLite (which sorts like the moments).
+
+    Takes aware datetimes only (ValueError otherwise) and gives them back in UTC.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a time zone names no moment")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def json_type() -> JSON:
+    """JSONB on PostgreSQL, text on SQLite. None is SQL NULL, so it stays apart from empty values."""
+    return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("caller", String(64)),
+    Column("source_ref", String(200)),
+    Column("outcome", String(16), nullable=False),
+    Column("problem", String(64)),
+    Column("input_format", String(16)),
+    Column("input_width", Integer),
+    Column("input_height", Integer),
+    Column("input_bytes", BigInteger),
+    Column("output_format", String(16)),
+    Column("output_bytes", BigInteger),
+    Column("output_sha256", String(64)),
+    Column("output_rewrite", String(16), nullable=False),
+    Column("policy", json_type()),
+    Column("policy_digest", String(64)),
+    Column("models", json_type(), nullable=False),
+    Column("engine", String(32)),
+    Column("tiles", Integer, nullable=False),
+    Column("counts", json_type(), nullable=False),
+    Column("detections", json_type()),
+    Column("timings_ms", json_type(), nullable=False),
+    Column("service_version", String(32), nullable=False),
+    CheckConstraint("outcome IN ('ok', 'rejected', 'failed')", name="outcome"),
+    CheckConstraint("output_rewrite IN ('patch', 'full', 'none')", name="output_rewrite"),
+    # The order of the pages, newest first when read backwards; alone and within one caller.
+    Index(None, "received_at", "id"),
+    Index(None, "caller", "received_at"),
+    Index(None, "source_ref"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    CheckConstraint("role IN ('anonymize', 'read', 'admin')", name="role"),
+)

@@ -1,0 +1,5 @@
+"""Everything that holds for records on SQLite, on PostgreSQL."""
+
+from tests.unit.records.test_key_repository import *  # noqa: F403
+from tests.unit.records.test_receipt_repository import *  # noqa: F403
+from tests.unit.records.test_record_schema import *  # noqa: F403
