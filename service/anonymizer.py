@@ -44,10 +44,11 @@ class ReceiptStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """A finished picture and its committed receipt."""
+    """A finished picture, what it was made from, and its committed receipt."""
 
     data: bytes
     format: ImageFormat
+    source: Source
     receipt: Receipt
 
 
@@ -97,7 +98,7 @@ class Anonymizer:
             digest = await self._on_cpu(draft, "digest", _sha256, finished)
             draft.output = OutputFacts(to.value, len(finished), digest, Rewrite.FULL)
             receipt = await self._commit(draft)
-        return Anonymized(finished, to, receipt)
+        return Anonymized(finished, to, source, receipt)
 
     async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
@@ -131,6 +132,7 @@ class Anonymizer:
         with draft.stage("record"):
             receipt = draft.finish(Outcome.OK)
             await self._receipts.add(receipt)
+        draft.committed = True
         return receipt
 
     @asynccontextmanager
@@ -157,6 +159,7 @@ class Anonymizer:
     async def _record_end(self, draft: Draft, outcome: Outcome, problem: str) -> None:
         try:
             await asyncio.shield(self._receipts.add(draft.finish(outcome, problem)))
+            draft.committed = True
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)
 

@@ -1,0 +1,112 @@
+"""Who calls and what they may do: API keys with roles, and one table that decides for every route."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.services import Services
+from service.errors import NotPermitted, Unauthenticated
+from service.records.keys import Role
+
+
+class Permission(StrEnum):
+    """What a route needs."""
+
+    NONE = "none"
+    """Open to everybody: no picture, no record, no configuration."""
+    ANONYMIZE = "anonymize"
+    MODELS = "models"
+    RECEIPTS = "receipts"
+    """Receipts; a key with the role 'anonymize' sees only its own."""
+
+
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.ANONYMIZE: frozenset({Permission.ANONYMIZE, Permission.MODELS, Permission.RECEIPTS}),
+    Role.READ: frozenset({Permission.MODELS, Permission.RECEIPTS}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+ROUTES: dict[tuple[str, str], Permission] = {
+    ("POST", "/v1/anonymize"): Permission.ANONYMIZE,
+    ("POST", "/v1/detect"): Permission.ANONYMIZE,
+    ("GET", "/v1/receipts"): Permission.RECEIPTS,
+    ("GET", "/v1/receipts/{id}"): Permission.RECEIPTS,
+    ("GET", "/v1/models"): Permission.MODELS,
+    ("GET", "/livez"): Permission.NONE,
+    ("GET", "/readyz"): Permission.NONE,
+    ("GET", "/problems/{slug}"): Permission.NONE,
+    ("GET", "/openapi.json"): Permission.NONE,
+    ("GET", "/docs"): Permission.NONE,
+    ("GET", "/docs/static/{name}"): Permission.NONE,
+}
+"""Every route there is; one that is missing here is refused (and a test fails)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever sent the request: a key's id and role, or nobody in particular where no keys are needed."""
+
+    id: str | None = None
+    role: Role = Role.ADMIN
+
+    @property
+    def only_own(self) -> bool:
+        """Whether this caller sees no receipts but its own."""
+        return self.role is Role.ANONYMIZE
+
+
+def get_services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(get_services)]
+
+
+async def authorize(request: Request, services: ServicesOf) -> None:
+    """Runs before every route. Raises Unauthenticated or NotPermitted; else `request.state.caller` is set."""
+    needed = ROUTES.get((request.method, request.scope["route"].path))
+    if needed is Permission.NONE:
+        return
+    caller = await _authenticate(request, services)
+    request.state.caller = caller
+    if needed is None or needed not in GRANTS[caller.role]:
+        raise NotPermitted
+
+
+async def _authenticate(request: Request, services: Services) -> Caller:
+    token = _token(request)
+    if token is None:
+        if services.keys_needed:
+            raise Unauthenticated
+        return Caller()
+    key = await services.keys.authenticate(token)
+    if key is None:
+        raise Unauthenticated
+    return Caller(str(key.id), key.role)
+
+
+def _token(request: Request) -> str | None:
+    """The presented key, None if there is none. Raises Unauthenticated if what is presented cannot be one."""
+    presented = set()
+    for value in request.headers.getlist("authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated
+        presented.add(token.strip())
+    presented.update(value.strip() for value in request.headers.getlist("api-key"))
+    if not presented:
+        return None
+    if len(presented) > 1:
+        raise Unauthenticated("More than one key is presented.")
+    return presented.pop()
+
+
+def get_caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerOf = Annotated[Caller, Depends(get_caller)]

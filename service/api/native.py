@@ -1,0 +1,180 @@
+"""Veil's own protocol: a picture in, a picture or its detections out."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from service import errors
+from service.anonymizer import Anonymized, Found
+from service.api import openapi
+from service.api.auth import CallerOf, ServicesOf
+from service.api.coordinates import Frame
+from service.api.intake import process
+from service.api.negotiation import JSON, MIXED, Accepted, Representation
+from service.api.options import Options
+from service.api.problems import MalformedRequest, NotAcceptable
+from service.api.schemas import DetectDocument, ModelDocument, ModelsDocument, ReceiptDocument
+from service.api.services import OptionRules
+from service.errors import VeilError
+from service.imaging.formats import ImageFormat, sniff
+from service.policy import OutputFormat
+from service.records.draft import Draft
+from service.records.receipt import Receipt
+
+UPLOAD_PROBLEMS: tuple[type[VeilError], ...] = (
+    *openapi.COMMON,
+    MalformedRequest,
+    NotAcceptable,
+    errors.NotPermitted,
+    errors.UploadIncomplete,
+    errors.UploadTooLarge,
+    errors.UnsupportedFormat,
+    errors.InvalidRequest,
+    errors.CorruptImage,
+    errors.TooManyPixels,
+    errors.UnsupportedFrames,
+    errors.Overloaded,
+    errors.DetectionFailed,
+    errors.DetectorUnavailable,
+    errors.DetectorTimeout,
+    errors.DetectorContractBroken,
+)
+
+
+def router(rules: OptionRules) -> APIRouter:
+    """The routes; `rules` give the options that the OpenAPI document lists."""
+    routes = APIRouter(tags=["pictures"])
+    routes.add_api_route(
+        "/v1/anonymize",
+        anonymize,
+        methods=["POST"],
+        operation_id="anonymize",
+        summary="Hide faces and license plates",
+        response_class=Response,
+        responses={200: _pictures(), **openapi.problems(*UPLOAD_PROBLEMS, errors.OutputRefused)},
+        openapi_extra={
+            "parameters": openapi.parameters(rules, "anonymize"),
+            "requestBody": openapi.request_body(rules, "anonymize"),
+            "security": openapi.SECURITY,
+        },
+    )
+    routes.add_api_route(
+        "/v1/detect",
+        detect,
+        methods=["POST"],
+        operation_id="detect",
+        summary="Find what would be hidden",
+        response_model=DetectDocument,
+        responses={
+            200: {"headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Server-Timing")},
+            **openapi.problems(*UPLOAD_PROBLEMS),
+        },
+        openapi_extra={
+            "parameters": openapi.parameters(rules, "detect"),
+            "requestBody": openapi.request_body(rules, "detect"),
+            "security": openapi.SECURITY,
+        },
+    )
+    routes.add_api_route(
+        "/v1/models",
+        models,
+        methods=["GET"],
+        operation_id="list_models",
+        summary="The models that look at the pictures",
+        response_model=ModelsDocument,
+        responses=openapi.problems(*openapi.COMMON, errors.NotPermitted),
+        openapi_extra={"security": openapi.SECURITY},
+    )
+    return routes
+
+
+async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
+    """The picture with everything hidden that the options name, once its receipt is stored.
+
+    With `Accept: multipart/mixed` the receipt comes along as first part.
+    """
+    accepted = Accepted.parse(request.headers.get("accept"))
+
+    def acceptable(options: Options, data: bytes | None) -> None:
+        accepted.representation(_images(options.policy.format, data))
+
+    async def work(data: bytes, options: Options, draft: Draft) -> tuple[Anonymized, Options]:
+        return await services.anonymizer.anonymize(data, options.policy, draft), options
+
+    done, options = await process(request, services, caller, "anonymize", acceptable, work)
+    headers = _headers(done.receipt)
+    if accepted.representation((done.format.media_type,)) is Representation.IMAGE:
+        return Response(done.data, media_type=done.format.media_type, headers=headers)
+    source = done.source
+    frame = Frame(source.width, source.height, source.orientation) if options.coordinates == "stored" else None
+    receipt = ReceiptDocument.of(done.receipt, frame).model_dump_json(by_alias=True).encode()
+    boundary = secrets.token_hex(16)
+    body = mixed(boundary, (JSON, receipt), (done.format.media_type, done.data))
+    return Response(body, media_type=f"{MIXED}; boundary={boundary}", headers=headers)
+
+
+async def detect(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> DetectDocument:
+    """What `anonymize` would hide, as JSON, and no picture."""
+    accepted = Accepted.parse(request.headers.get("accept"))
+
+    async def work(data: bytes, options: Options, draft: Draft) -> tuple[Found, Options]:
+        return await services.anonymizer.detect(data, options.policy, draft), options
+
+    found, options = await process(
+        request, services, caller, "detect", lambda _options, _data: accepted.require(JSON), work
+    )
+    response.headers.update(_headers(found.receipt))
+    return DetectDocument.of(found, options.coordinates)
+
+
+async def models(services: ServicesOf) -> ModelsDocument:
+    """Name, version, checksum and thresholds of each model."""
+    thresholds = {each.name: each.threshold for each in services.rules.defaults.classes}
+    return ModelsDocument(models=[ModelDocument.of(spec, services.engine, thresholds) for spec in services.models])
+
+
+def mixed(boundary: str, *parts: tuple[str, bytes]) -> bytes:
+    """A multipart/mixed body (RFC 2046, section 5.1.3) of (media type, bytes)."""
+    pieces: list[bytes] = []
+    for media, data in parts:
+        head = f"--{boundary}\r\nContent-Type: {media}\r\nContent-Length: {len(data)}\r\n\r\n"
+        pieces += [head.encode(), data, b"\r\n"]
+    return b"".join((*pieces, f"--{boundary}--\r\n".encode()))
+
+
+def _images(wanted: OutputFormat, data: bytes | None) -> tuple[str, ...]:
+    """Media types that the answered picture may have."""
+    if wanted is not OutputFormat.SAME:
+        return (ImageFormat(wanted.value).media_type,)
+    return openapi.IMAGE_TYPES if data is None else (sniff(data).media_type,)
+
+
+def _headers(receipt: Receipt) -> dict[str, str]:
+    return {
+        "Veil-Receipt": str(receipt.id),
+        "Veil-Detections": _listed(receipt.counts),
+        "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+    }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={count}" for name, count in sorted(counts.items()))
+
+
+def _pictures() -> dict[str, Any]:
+    """The answers of `anonymize` for the OpenAPI document."""
+    media = {each: {"schema": openapi.BINARY} for each in openapi.IMAGE_TYPES}
+    parts = {
+        "type": "object",
+        "description": "First part application/json (the receipt), second part the picture.",
+        "properties": {"receipt": {"$ref": "#/components/schemas/ReceiptDocument"}, "image": openapi.BINARY},
+    }
+    return {
+        "description": "The picture with everything hidden, upright as before.",
+        "headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Server-Timing"),
+        "content": {**media, MIXED: {"schema": parts}},
+    }

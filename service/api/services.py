@@ -1,0 +1,53 @@
+"""What the routes need, built once by the composition root and handed over: the API knows no global and no setting."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from service.admission import Admission
+from service.anonymizer import Anonymizer
+from service.errors import VeilError
+from service.models.catalog import ModelSpec
+from service.observability.metrics import Metrics
+from service.policy import Policy
+from service.records.keys import KeyRepository
+from service.records.repository import ReceiptRepository
+
+
+@dataclass(frozen=True, slots=True)
+class OptionRules:
+    """What a request may ask for: `defaults` is the policy of one that names no options, with every known class."""
+
+    defaults: Policy
+    allow_exclude: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """`max_bytes` of the picture itself; `timeout` in seconds for the whole upload."""
+
+    max_bytes: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything behind the routes.
+
+    `check_database` and `check_detectors` ask whether the parts can serve right now; they answer with the failure of
+    each, by name, and None where there is none. `draining` is set once the process has been told to stop.
+    """
+
+    anonymizer: Anonymizer
+    admission: Admission
+    receipts: ReceiptRepository
+    keys: KeyRepository
+    keys_needed: bool
+    rules: OptionRules
+    uploads: UploadLimits
+    models: tuple[ModelSpec, ...]
+    engine: str
+    check_database: Callable[[], Awaitable[None]]
+    check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]
+    metrics: Metrics
+    draining: asyncio.Event = field(default_factory=asyncio.Event)

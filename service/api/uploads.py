@@ -1,0 +1,81 @@
+"""An upload from the connection into memory: bounded before it is read, bounded in time, never on disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from service.api.multipart import FORM_BYTES, ImageForm
+from service.api.services import UploadLimits
+from service.errors import OptionProblem, UnsupportedFormat, UploadIncomplete, UploadTooLarge
+
+MULTIPART = "multipart/form-data"
+EMPTY = OptionProblem("/image", "the picture is empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The picture, the form fields that came with it, and what is wrong with them so far."""
+
+    data: bytes
+    fields: tuple[tuple[str, str], ...] = ()
+    problems: tuple[OptionProblem, ...] = ()
+
+
+def check_headers(request: Request, limits: UploadLimits) -> None:
+    """What can be refused before a byte is read. Raises UnsupportedFormat or UploadTooLarge."""
+    media = media_type(request)
+    if not media.startswith("image/") and media != MULTIPART:
+        raise UnsupportedFormat("Send the picture as image/jpeg, image/png, image/webp or image/tiff, or in a form.")
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedFormat("A Content-Encoding is not supported; send the picture as it is.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > _most(request, limits):
+        raise UploadTooLarge
+
+
+async def read_upload(request: Request, limits: UploadLimits) -> Upload:
+    """The whole upload.
+
+    Raises UploadTooLarge as soon as it is, UploadIncomplete if the client leaves or takes longer than the timeout,
+    MalformedRequest or InvalidRequest for a form that makes no sense. What is wrong with a single field, or a picture
+    that is empty, is left to `problems`, to be reported together with the options.
+    """
+    try:
+        async with asyncio.timeout(limits.timeout):
+            if media_type(request) == MULTIPART:
+                return await _read_form(request, limits)
+            data = b"".join([chunk async for chunk in _bounded(request, limits)])
+    except (TimeoutError, ClientDisconnect):
+        raise UploadIncomplete from None
+    return Upload(data, problems=() if data else (EMPTY,))
+
+
+async def _read_form(request: Request, limits: UploadLimits) -> Upload:
+    form = ImageForm(request.headers["content-type"], limits.max_bytes)
+    async for chunk in _bounded(request, limits):
+        form.write(chunk)
+    data = form.close()
+    if not data and not form.problems:
+        form.problems.append(EMPTY)
+    return Upload(data, tuple(form.fields), tuple(form.problems))
+
+
+async def _bounded(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:
+    """The body's chunks, as long as they stay within the limit: a chunked body declares no length."""
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > _most(request, limits):
+            raise UploadTooLarge
+        yield chunk
+
+
+def _most(request: Request, limits: UploadLimits) -> int:
+    return limits.max_bytes + (FORM_BYTES if media_type(request) == MULTIPART else 0)
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,106 @@
+"""Prometheus metrics of one process, in a registry of their own, served on a port of their own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client.process_collector import ProcessCollector
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+MEGAPIXELS = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 50.0, 80.0, 150.0)
+
+
+class Metrics:
+    """Every metric of the service. Labels come from closed sets, so no request can add series."""
+
+    def __init__(self, version: str, engine: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("veil_build", "Version and engine of this process.", registry=self.registry).info(
+            {"version": version, "engine": engine}
+        )
+        self._requests = Counter(
+            "veil_requests",
+            "Finished requests; the outcome is ok, rejected (the request's fault) or failed (the service's).",
+            ["route", "outcome", "status"],
+            registry=self.registry,
+        )
+        self._durations = Histogram(
+            "veil_request_duration_seconds",
+            "From a request's headers to its complete answer, without the time that a slow reader takes.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._stages = Histogram(
+            "veil_stage_duration_seconds",
+            "Time of each stage of a picture.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._megapixels = Histogram(
+            "veil_image_megapixels",
+            "Size of the pictures that were processed.",
+            buckets=MEGAPIXELS,
+            registry=self.registry,
+        )
+        self._detections = Counter(
+            "veil_detections", "Objects found in released answers.", ["class"], registry=self.registry
+        )
+        self._detector_errors = Counter(
+            "veil_detector_errors", "Pictures that failed in detection.", ["kind"], registry=self.registry
+        )
+        self._receipts_lost = Counter(
+            "veil_receipts_lost", "Requests that ended without a stored receipt.", registry=self.registry
+        )
+
+        self._places = Gauge(
+            "veil_admission_places", "Requests that were admitted and not yet answered.", registry=self.registry
+        )
+        self._waiting = Gauge(
+            "veil_admission_waiting", "Admitted requests that upload or wait for a worker.", registry=self.registry
+        )
+
+    def request(self, *, route: str, outcome: str, status: int, seconds: float) -> None:
+        """Counts one finished request; `route` is the template, never the path that was asked for."""
+        self._requests.labels(route, outcome, str(status)).inc()
+        self._durations.labels(route).observe(seconds)
+
+    def stages(self, timings_ms: Mapping[str, float]) -> None:
+        """The stages that a picture came through, also if it failed in the last of them."""
+        for stage, spent in timings_ms.items():
+            self._stages.labels(stage).observe(spent / 1000)
+
+    def picture(self, pixels: int, counts: Mapping[str, int]) -> None:
+        """One picture that was answered: its size and the objects found in it, by class."""
+        self._megapixels.observe(pixels / 1e6)
+        for name, count in counts.items():
+            self._detections.labels(name).inc(count)
+
+    def detector_error(self, kind: str) -> None:
+        self._detector_errors.labels(kind).inc()
+
+    def receipt_lost(self) -> None:
+        self._receipts_lost.inc()
+
+    def watch_admission(self, places: Callable[[], int], waiting: Callable[[], int]) -> None:
+        """Asks on each scrape: requests that hold a place, and those of them that do not have a worker yet."""
+        self._places.set_function(places)
+        self._waiting.set_function(waiting)
+
+
+@contextmanager
+def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
+    """Serves `registry` on http://host:port/metrics while the block runs; gives the port (0 takes a free one).
+
+    Raises OSError if the address cannot be taken. The server has threads of its own, so a busy event loop does not
+    delay a scrape.
+    """
+    server, thread = start_http_server(port, host, registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
