@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.policy import ClassPolicy, Shape
 
 
+class ModelError(Exception):
+    """A model could not be made, or is not the one of the catalog; the message says which and why."""
+
+
 class ModelSpec(BaseModel):
     """A model as the catalog describes it: the contract's free parameters and the file's checksum.
 

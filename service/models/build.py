@@ -1,0 +1,66 @@
+"""`veil models build`: the detectors' files, made from what is published or committed, the same bytes each time.
+
+Needs the extra `build` (ONNX), which the running service does not have.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from service.models import centerface, platenet
+from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.verify import sha256_of
+
+
+def _face(_: Path) -> bytes:
+    return centerface.rewrite(centerface.obtain())
+
+
+def _plate(folder: Path) -> bytes:
+    return platenet.rewrite((folder / platenet.SOURCE).read_bytes())
+
+
+RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": _plate}
+"""How to make each model from its folder; models that are not named here come as finished files."""
+
+
+def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]:
+    """Makes every model of the catalog in `root` that has a recipe; `progress` is told what happens.
+
+    A file that already matches its checksum is left alone, and a new one is put in its place only if it matches.
+    Raises ModelError if a model cannot be obtained or comes out as another file, and whatever `Catalog.read` raises.
+    """
+    catalog = Catalog.read(root)
+    for spec in catalog.specs:
+        file = catalog.file(spec)
+        if file.is_file() and sha256_of(file) == spec.sha256:
+            progress(f"{spec.label}: already there")
+        elif spec.name in RECIPES:
+            progress(f"{spec.label}: building")
+            _build(spec, root / spec.name, file)
+        else:
+            progress(f"{spec.label}: has no recipe and comes as a finished file")
+    return list(catalog.specs)
+
+
+def _build(spec: ModelSpec, folder: Path, file: Path) -> None:
+    content = RECIPES[spec.name](folder)
+    found = hashlib.sha256(content).hexdigest()
+    if found != spec.sha256:
+        raise ModelError(
+            f"{spec.label}: the built file's SHA-256 is {found}, the catalog says {spec.sha256}. "
+            "Is the environment the one of requirements/build.txt?"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and renamed, so that a file of that name is always whole.
+    handle, partial = tempfile.mkstemp(dir=file.parent, prefix=".model-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(file)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
