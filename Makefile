@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FACE_MODEL := model_repository/face/1/model.onnx
 
-.PHONY: help run test check format bench test-containers lock clean
+.PHONY: docs help run test check format bench test-containers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev $(FACE_MODEL) ## Measure the budget of the foundation
 
 test-containers: $(VENV)/.dev $(FACE_MODEL) ## Build the image and run the compose stack for real (root and apt needed)
 	$(BIN)/pytest -m containers tests/deploy
+
+docs: $(VENV)/.dev ## Write the generated reference pages
+	$(BIN)/python -m docs.write_reference
 
 lock: ## Write the hash-pinned locks from pyproject.toml (needs uv)
 	requirements/lock.sh

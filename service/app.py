@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 
+from service import __version__
 from service.admission import Admission
 from service.anonymizer import Anonymizer
+from service.api.services import OptionRules, Services, UploadLimits
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.tiled import TiledDetection
@@ -20,6 +23,7 @@ from service.imaging.source import SourceLimits
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
 from service.observability.logs import get_logger
+from service.observability.metrics import Metrics
 from service.policy import ClassPolicy, Policy
 from service.records.database import Database
 from service.records.keys import KeyRepository
@@ -64,7 +68,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
         detectors = await stack.enter_async_context(open_detectors(settings, catalog))
         detection = TiledDetection(
             detectors,
-            engine="triton" if settings.detection.engine is Engine.TRITON else "onnxruntime",
+            engine=engine_name(settings),
             overlap=settings.detection.overlap,
             concurrency=settings.detection.concurrency,
             cpu=cpu,
@@ -111,11 +115,14 @@ def read_catalog(settings: Settings) -> Catalog:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The record store, its schema up to date if the settings allow, waited for while it is still coming up."""
-    database = Database.connect(
-        settings.database.url.get_secret_value(),
-        pool_size=settings.database.pool_size,
-        timeout=settings.database.timeout,
-    )
+    try:
+        database = Database.connect(
+            settings.database.url.get_secret_value(),
+            pool_size=settings.database.pool_size,
+            timeout=settings.database.timeout,
+        )
+    except ValueError as error:
+        raise StartError(f"VEIL_DATABASE__URL cannot be used: {error}") from error
     try:
         deadline = asyncio.get_running_loop().time() + DATABASE_PATIENCE
         while True:
@@ -163,6 +170,11 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def engine_name(settings: Settings) -> Literal["onnxruntime", "triton"]:
+    """The engine as receipts name it."""
+    return "triton" if settings.detection.engine is Engine.TRITON else "onnxruntime"
+
+
 def default_policy(settings: Settings, catalog: Catalog) -> Policy:
     """The policy of a request that names no options: the catalog's, with the deployment's own thresholds."""
     known = {each.name: each for spec in catalog.specs for each in spec.class_policies()}
@@ -181,6 +193,30 @@ def noise_secret(settings: Settings) -> bytes:
     if settings.obscuring.secret is None:
         return secrets.token_bytes(32)
     return settings.obscuring.secret.get_secret_value().encode()
+
+
+def option_rules(veil: Veil) -> OptionRules:
+    """What requests to this deployment may ask for."""
+    return OptionRules(defaults=veil.policy, allow_exclude=veil.settings.access.allow_exclude)
+
+
+def services(veil: Veil) -> Services:
+    """What the API needs of `veil`."""
+    settings = veil.settings
+    return Services(
+        anonymizer=veil.anonymizer,
+        admission=veil.admission,
+        receipts=veil.receipts,
+        keys=veil.keys,
+        keys_needed=settings.keys_needed,
+        rules=option_rules(veil),
+        uploads=UploadLimits(settings.limits.max_upload_bytes, settings.server.upload_timeout),
+        models=veil.catalog.specs,
+        engine=engine_name(settings),
+        check_database=veil.database.check,
+        check_detectors=veil.detection.check,
+        metrics=Metrics(__version__, engine_name(settings)),
+    )
 
 
 async def require_keys(veil: Veil) -> None:

@@ -17,7 +17,7 @@ from service.app import StartError, open_database
 from service.bulk import anonymize_files
 from service.doctor import examine
 from service.errors import InvalidRequest, VeilError
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ModelError
 from service.models.verify import verify_files
 from service.observability.logs import configure
 from service.records.keys import KeyRepository, Role
@@ -50,7 +50,7 @@ def plain_errors() -> Iterator[None]:
     """Expected failures as one message and an exit code, without a traceback."""
     try:
         yield
-    except (SettingsError, StartError) as error:
+    except (SettingsError, StartError, ModelError) as error:
         fail(str(error), 2)
     except InvalidRequest as error:
         fail("\n".join(f"{p.pointer.removeprefix('/')}: {p.detail}" for p in error.problems) or error.detail, 2)

@@ -4,11 +4,14 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
 from service.api.application import create_api
+from service.api.services import Services
 from service.app import Veil, open_veil, require_keys
 from service.app import services as services_of
 from service.observability.metrics import serve_metrics
@@ -23,6 +26,18 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
         super().__init__(config)
         self._draining = draining
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes SIGTERM and SIGINT while serving; a drained stop is a success, so neither is raised again after it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._draining.set()
@@ -47,12 +62,22 @@ async def serve(settings: Settings) -> None:
                 ),
                 services.draining,
             )
-            with serve_metrics(services.metrics, settings):
-                _say(veil, listener)
+            with metrics_port(services, settings) as metrics:
+                _say(veil, listener, metrics)
                 await server.serve(sockets=[listener])
 
 
-def _say(veil: Veil, listener: socket.socket) -> None:
+@contextmanager
+def metrics_port(services: Services, settings: Settings) -> Iterator[str | None]:
+    """Serves the metrics while the block runs, and gives their address; None if they are switched off."""
+    if not settings.server.metrics_enabled:
+        yield None
+        return
+    with serve_metrics(services.metrics.registry, settings.server.metrics_host, settings.server.metrics_port) as port:
+        yield f"http://{settings.server.metrics_host}:{port}/metrics"
+
+
+def _say(veil: Veil, listener: socket.socket, metrics: str | None) -> None:
     """Where it listens, and one line that works. On stderr: stdout is the log."""
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
@@ -63,6 +88,8 @@ def _say(veil: Veil, listener: socket.socket) -> None:
         f"  curl -sS{key} --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
         f"http://{host}:{port}/v1/anonymize -o anonymized.jpg\n"
     )
+    if metrics:
+        sys.stderr.write(f"Metrics on {metrics}\n")
     sys.stderr.flush()
 
 

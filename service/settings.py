@@ -69,7 +69,9 @@ class Admission(Group):
     """How many requests are worked on, how many may wait, and for how long."""
 
     workers: Annotated[int, Field(ge=1)] = Field(2, description="Pictures that are processed at the same time.")
-    queue: Annotated[int, Field(ge=0)] = Field(32, description="Requests that may wait for a worker.")
+    queue: Annotated[int, Field(ge=0)] = Field(
+        16, description="Requests that may wait for a worker, each with its upload in memory."
+    )
     wait_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Longest wait for a worker, in seconds, before the answer is 429."
     )

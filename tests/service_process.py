@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,10 +23,14 @@ def _die_with_parent() -> None:
 
 
 class ServiceProcess:
-    """One service. `folder` takes the log and, unless `environ` says otherwise, the SQLite file."""
+    """One service. `folder` takes the log and, unless `environ` says otherwise, the SQLite file.
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    `prefix` is a command that runs it, e.g. `prlimit --fsize=1000`.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.prefix = tuple(prefix)
         self.log = folder / "service.log"
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -61,7 +65,7 @@ class ServiceProcess:
         already = len(self.text())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command("serve"),
+                [*self.prefix, *self.command("serve")],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=log,
