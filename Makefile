@@ -1,26 +1,28 @@
 # Two commands: `make run` (start the service) and `make test` (run every test). `make help` lists the rest.
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(p) 2>/dev/null),$(p))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-FACE_MODEL := model_repository/face/1/model.onnx
+CATALOG := $(wildcard model_repository/*/model.json)
+MODELS := $(VENV)/.models
 
 .PHONY: docs help run test check format bench test-containers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run $(FACE_MODEL) ## Set everything up and start the service on 127.0.0.1:8080
+run: $(VENV)/.run $(MODELS) ## Set everything up and start the service on 127.0.0.1:8080
 	@exec $(BIN)/veil serve
 
-test: $(VENV)/.dev $(FACE_MODEL) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
+test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
 	@bash tests/triton/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
 
-check: $(VENV)/.dev $(FACE_MODEL) lint ## The fast gate: format, lint, types, import layers, unit tests
+check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests
 	$(BIN)/pytest -q tests/unit tests/property tests/docs
 
 .PHONY: lint
@@ -34,20 +36,21 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev $(FACE_MODEL) ## Measure the budget of the foundation
+bench: $(VENV)/.dev $(MODELS) ## Measure the budget of the foundation
 	$(BIN)/python -m benchmarks
 
-test-containers: $(VENV)/.dev $(FACE_MODEL) ## Build the image and run the compose stack for real (root and apt needed)
+test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose stack for real (root and apt needed)
 	$(BIN)/pytest -m containers tests/deploy
 
-docs: $(VENV)/.dev ## Write the generated reference pages
+docs: $(VENV)/.dev $(MODELS) ## Write the generated reference pages and pictures
 	$(BIN)/python -m docs.write_reference
+	$(BIN)/python -m docs.write_images
 
 lock: ## Write the hash-pinned locks from pyproject.toml (needs uv)
 	requirements/lock.sh
 
 clean: ## Remove the environment, caches and built models
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(FACE_MODEL)
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(CATALOG:model.json=1/model.onnx)
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
@@ -68,6 +71,6 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@ $(VENV)/.run
 
-$(FACE_MODEL): model_repository/face/model.json | $(VENV)/.run
+$(MODELS): $(CATALOG) | $(VENV)/.run
 	@$(BIN)/veil models build
 	@touch $@
