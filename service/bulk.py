@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import tempfile
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,13 +99,13 @@ def read_bounded(source: Path, limit: int) -> bytes | None:
 
 def write_whole(target: Path, data: bytes) -> None:
     """Writes beside `target`, flushes to the disk, then renames."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".veil-")
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(target)
+        partial.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

@@ -41,7 +41,7 @@ err = Console(stderr=True, highlight=False)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    err.print(message, markup=False)
+    err.print(message, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -131,7 +131,9 @@ def doctor() -> None:
     async def run() -> bool:
         healthy = True
         async for finding in examine():
-            out.print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.subject}: {finding.text}", markup=False)
+            out.print(
+                f"{'ok   ' if finding.ok else 'WRONG'} {finding.subject}: {finding.text}", markup=False, soft_wrap=True
+            )
             healthy &= finding.ok
         return healthy
 
@@ -160,8 +162,10 @@ def models_build() -> None:
     from service.models.build import build_models
 
     with plain_errors():
-        for spec in build_models(settings_now().models.repository, lambda text: err.print(text, markup=False)):
-            out.print(f"{spec.label}  {spec.sha256}")
+        for spec in build_models(
+            settings_now().models.repository, lambda text: err.print(text, markup=False, soft_wrap=True)
+        ):
+            out.print(f"{spec.label}  {spec.sha256}", soft_wrap=True)
 
 
 @models.command("list")
@@ -183,7 +187,7 @@ def models_verify() -> None:
         catalog = read(settings_now())
     problems = verify_files(catalog)
     for problem in problems:
-        err.print(str(problem), markup=False)
+        err.print(str(problem), markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
     out.print(f"{len(catalog.specs)} models match their checksums")

@@ -57,7 +57,7 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
                 name = f"{settings.detection.engine} {detector.spec.label}"
                 try:
                     await detector.check()
-                    yield Finding(name, True, "answers and fulfils the contract")
+                    yield Finding(name, True, "answers and fulfills the contract")
                 except VeilError as error:
                     yield Finding(name, False, f"{error.detail} {error.cause or ''}".strip() + _engine_hint(settings))
     except VeilError as error:
@@ -82,6 +82,9 @@ async def _records(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         current, head = await database.current_revision(), database.head_revision()
+        if current != head and settings.database.migrate:
+            yield Finding("database", True, f"reachable; the next start brings its schema to {head}")
+            return
         if current != head:
             yield Finding("database", False, f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'")
             return

@@ -1,7 +1,7 @@
-"""The one contract that every engine fulfils: uint8 tiles in, boxes and scores out.
+"""The one contract that every engine fulfills: uint8 tiles in, boxes and scores out.
 
 All pre- and post-processing (cast, normalization, decoding, peaks, top-K) is inside the model's graph, so an engine
-only carries arrays. Whatever fulfils this can be plugged in by configuration.
+only carries arrays. Whatever fulfills this can be plugged in by configuration.
 """
 
 from dataclasses import dataclass

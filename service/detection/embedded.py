@@ -7,7 +7,7 @@ run, or spin for work, take from the requests beside them (measured: half the th
 import asyncio
 import functools
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +48,11 @@ class OnnxDetector:
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`. When cancelled, tiles that no thread has begun are never computed."""
         check_tiles(tiles, self._spec, self.max_batch)
-        loop = asyncio.get_running_loop()
-        runs: list[asyncio.Future[list[Array]]] = []
+        runs: list[Future[list[Array]]] = []
         try:
             for i, tile in enumerate(tiles, start=1):
-                runs.append(loop.run_in_executor(self._pool, self._run, tile[np.newaxis], i == len(tiles)))
-            answers = await asyncio.gather(*runs)
+                runs.append(self._pool.submit(self._run, tile[np.newaxis], i == len(tiles)))
+            answers = await asyncio.gather(*map(asyncio.wrap_future, runs))
         except RuntimeError as error:  # the pool was shut down
             raise DetectorUnavailable(cause=f"{self._spec.label}: {error}") from error
         finally:
