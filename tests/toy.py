@@ -1,4 +1,4 @@
-"""Small real ONNX models for tests: they find red in a few operators, and fulfil the contract or break it."""
+"""Small real ONNX models for tests: they find red in a few operators, and fulfill the contract or break it."""
 
 import hashlib
 from pathlib import Path

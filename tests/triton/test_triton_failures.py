@@ -244,6 +244,26 @@ async def test_killed_during_a_request_and_started_again(
     await client.close()
 
 
+async def test_a_server_that_is_gone_is_looked_for_twice_a_second(specs: dict[str, ModelSpec]) -> None:
+    """gRPC's own defaults wait 1.0, 1.6, 2.6, … seconds before they look again."""
+    attempts: list[float] = []
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        attempts.append(time.monotonic())
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        client = connect(f"127.0.0.1:{port}")
+        detector = TritonDetector(specs["good"], client, timeout=10)
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert isinstance(await failure(detector.detect(tiles())), DetectorUnavailable)
+            await asyncio.sleep(0.02)
+        await client.close()
+    assert np.diff([*attempts, time.monotonic()]).max() < 0.9
+
+
 async def test_a_server_that_hangs(own_server: TritonProcess, specs: dict[str, ModelSpec]) -> None:
     client = connect(own_server.url)
     good = TritonDetector(specs["good"], client, timeout=1)

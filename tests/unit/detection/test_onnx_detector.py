@@ -94,9 +94,33 @@ class Counting(OnnxDetector):
 
     computed = 0
 
-    def _run(self, tile: np.ndarray, last: bool) -> list[Array]:
+    def _run(self, tile: np.ndarray) -> list[Array]:
         self.computed += 1
-        return super()._run(tile, last)
+        return super()._run(tile)
+
+
+class FirstFails(Counting):
+    """Fails at the first tile, and holds the second until it is released."""
+
+    def __init__(self, *given: Any, pool: ThreadPoolExecutor) -> None:
+        super().__init__(*given, pool=pool)
+        self.release = threading.Event()
+
+    def _run(self, tile: np.ndarray) -> list[Array]:
+        answer = super()._run(tile)
+        if self.computed == 1:
+            raise DetectorUnavailable(cause="the first tile")
+        self.release.wait(30)
+        return answer
+
+
+async def test_after_a_failure_the_rest_of_the_batch_is_not_computed(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as single:
+        detector = FirstFails(write_toy(tmp_path), tmp_path / "toy" / "1" / "model.onnx", pool=single)
+        with pytest.raises(DetectorUnavailable):
+            await detector.detect(tiles(4))
+        detector.release.set()
+    assert detector.computed <= 2
 
 
 async def test_a_cancelled_request_leaves_no_work_behind(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
@@ -112,3 +136,4 @@ async def test_a_cancelled_request_leaves_no_work_behind(tmp_path: Path, pool: T
     assert all(each.result() for each in held)
     await detector.detect(tiles(1))
     assert detector.computed == 1
+    assert detector._count(0) == 0, "a tile that was never computed is still counted as waiting"

@@ -103,11 +103,14 @@ async def test_a_class_that_no_model_knows_is_an_error(tmp_path: Path, pool: Thr
 async def test_the_threshold_itself_is_over_the_threshold(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     detection = tiled(detector(tmp_path, pool, "red"), pool=pool)
     pixels = np.zeros((64, 64, 3), np.uint8)
-    pixels[32:36, 32:36, 0] = 51  # scores 51/255, which is 0.2 as float32 and another number as float64
+    # Eleven of sixteen pixels full and one at a fifth: 0.7, which as float32 lies below 0.7 as float64.
+    pixels[32:36, 32:36, 0] = np.array([255] * 11 + [51] + [0] * 4).reshape(4, 4)
     raster = Raster(pixels, ColorModel.RGB, alpha=False)
-    at = await detection.run(raster, asking("red", threshold=0.2, effort=Effort.FAST))
-    above = await detection.run(raster, asking("red", threshold=0.2001, effort=Effort.FAST))
-    assert (len(at.detections), len(above.detections)) == (1, 0)
+    at = (await detection.run(raster, asking("red", threshold=0.7, effort=Effort.FAST))).detections
+    above = (await detection.run(raster, asking("red", threshold=0.7001, effort=Effort.FAST))).detections
+    assert at.score.tolist() == [np.float32(0.7)]
+    assert float(at.score[0]) < 0.7
+    assert len(above) == 0
 
 
 async def test_empty_slots_are_nothing_at_any_threshold(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
