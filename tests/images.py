@@ -1,5 +1,6 @@
 """Pictures made here, file by file, by writers that are not the service's own: Pillow, tifffile, and bytes by hand."""
 
+import functools
 import io
 import struct
 import zlib
@@ -45,6 +46,7 @@ def exif_block(orientation: int) -> bytes:
     return bytes(exif.tobytes())
 
 
+@functools.cache  # a profile tells the second in which it was made
 def srgb_profile() -> bytes:
     return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 

@@ -93,6 +93,11 @@ def test_logs_metrics_and_rows_name_nobody(
     assert max(len(row[0]) for row in rows) < 64 * 1024
 
 
+def test_no_library_keeps_files_of_its_own(service: ServiceProcess) -> None:
+    """ONNX Runtime's usage reports would leave a device id in the home folder, and a thread that sends them."""
+    assert [each.name for each in service.folder.iterdir()] == ["service.log"]
+
+
 def test_the_answer_carries_no_copy_of_the_original(service: ServiceProcess, upload: bytes) -> None:
     image = send(service, upload).content
     assert image.count(b"\xff\xd8\xff") == 1
