@@ -1,13 +1,13 @@
-"""Pixels out of files and into files, by libvips: the one place where a decoder or an encoder runs.
+"""Pixels out of files and into files: the one place where a decoder or an encoder runs.
 
-libvips is set up so that it reads and writes memory only, knows four formats and nothing else, keeps nothing between
-calls and computes one picture on one thread (the pool above decides how many pictures there are).
+libvips (set up in `libvips`) does most of it; HEIC, JPEG 2000 and BMP have modules of their own, `heif_pixels`,
+`jpeg2000` and `bitmap`. All read and write memory only and compute one picture on one thread (the pool above decides
+how many pictures there are).
 
 The decoder is given the pixels' part of a file alone (`containers.*.pixels_only`), so no metadata parser in C meets
 what somebody sent. The encoder is given an array, so nothing of the source comes along but what `Carried` names.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,38 +15,20 @@ import numpy as np
 import pyvips
 
 from service.errors import CorruptImage, InvalidRequest, OptionProblem, VeilError
-from service.imaging.containers import jpeg, png, tiff, webp
-from service.imaging.formats import ImageFormat
-from service.imaging.metadata import Carried, carried, usable_profile
+from service.imaging.bitmap import decode_bmp, encode_bmp
+from service.imaging.containers import bmp, heif, jpeg, png, tiff, webp
+from service.imaging.formats import WRITTEN, ImageFormat
+from service.imaging.heif_pixels import decode_heif
+from service.imaging.jpeg2000 import decode_jp2
+from service.imaging.libvips import READ_OPTIONS
+from service.imaging.metadata import STRIP, Carried, carried, usable_profile
 from service.imaging.obscuring import Composite
 from service.imaging.raster import ColorModel, Pixels, Raster, UInt8Image
 from service.imaging.source import Source
+from service.policy import MetadataPolicy
 
-OPERATIONS = tuple(
-    f"VipsForeign{way}{name}Buffer" for way in ("Load", "Save") for name in ("Jpeg", "Png", "Webp", "Tiff")
-)
-
-
-def _set_up_libvips() -> None:
-    """Untrusted and unneeded loaders off, one thread, no operation cache. Warnings could quote a file: not logged."""
-    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
-    pyvips.block_untrusted_set(True)
-    pyvips.operation_block_set("VipsForeign", True)
-    for name in OPERATIONS:
-        pyvips.operation_block_set(name, False)
-    pyvips.concurrency_set(1)
-    pyvips.cache_set_max(0)
-    pyvips.cache_set_max_mem(0)
-    pyvips.cache_set_max_files(0)
-
-
-_set_up_libvips()
-
-MAX_SIDE = {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383}
-"""Longest side that the format can hold (libjpeg, RFC 9649)."""
-
-READ_OPTIONS = {"access": "sequential", "memory": True, "fail_on": "warning"}
-"""Streamed where the format allows it, else in memory, never in a temporary file; a warning is a failure."""
+MAX_SIDE = {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383, ImageFormat.AVIF: 16_384}
+"""Longest side that the format can hold (libjpeg, RFC 9649), or that libvips makes (AVIF)."""
 
 LOADERS: dict[ImageFormat, tuple[Callable[[bytes], bytes], Callable[..., Any]]] = {
     ImageFormat.JPEG: (jpeg.pixels_only, pyvips.Image.jpegload_buffer),
@@ -54,15 +36,26 @@ LOADERS: dict[ImageFormat, tuple[Callable[[bytes], bytes], Callable[..., Any]]] 
     ImageFormat.WEBP: (webp.pixels_only, pyvips.Image.webpload_buffer),
     ImageFormat.TIFF: (tiff.pixels_only, pyvips.Image.tiffload_buffer),
 }
+OTHER_DECODERS: dict[ImageFormat, Callable[[bytes], Pixels]] = {
+    ImageFormat.HEIC: decode_heif,
+    ImageFormat.AVIF: decode_heif,
+    ImageFormat.JP2: decode_jp2,
+    ImageFormat.BMP: decode_bmp,
+}
 DTYPES: dict[str, type[np.uint8] | type[np.uint16]] = {"uchar": np.uint8, "ushort": np.uint16}
 VIPS_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
+OF_8_BITS = (ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.BMP)
 STRIP_PIXELS = 1_000_000
 GRAY_WITH_ALPHA = 2
 PNG_OPTIONS = {"compression": 3, "filter": "paeth", "keep": "none"}
 TIFF_OPTIONS = {"compression": "deflate", "predictor": "horizontal", "level": 3, "keep": "none"}
 WEBP_LOSSY = {"effort": 2, "alpha_q": 100, "keep": "none"}
 WEBP_LOSSLESS = {"lossless": True, "exact": True, "effort": 0, "keep": "none"}
+AVIF_EFFORT = 1
 """More effort costs two to four times as much for a few percent of size (measured on photographs): not worth it."""
+
+AVIF_DEPTHS, MOST_AVIF_BITS = {8: 8, 9: 10, 10: 10}, 12
+"""Bits that AVIF has for those of the source, and for all that are more."""
 
 
 def decode(source: Source) -> Raster:
@@ -71,6 +64,32 @@ def decode(source: Source) -> Raster:
     Palettes and depths below 8 bits are expanded; premultiplied alpha is divided out; CMYK is ink, whatever the file
     says. Raises CorruptImage if the data ends early, is damaged, makes the decoder warn or contradicts the header.
     """
+    other = OTHER_DECODERS.get(source.format)
+    pixels, density = (other(source.data), (1.0, 1.0)) if other else _by_libvips(source)
+    if source.format is ImageFormat.BMP:
+        density = bmp.read_density(source.data)
+    if pixels.shape[:2] != (source.stored_height, source.stored_width):
+        raise CorruptImage(cause=f"decoder: {pixels.shape}")
+    pixels, alpha = _with_channels(pixels, source.color)
+    return Raster(
+        pixels=pixels,
+        color=source.color,
+        alpha=alpha,
+        orientation=source.orientation,
+        icc=source.icc,
+        gpano=source.gpano,
+        pixels_per_mm=density,
+        lossless=source.lossless,
+        full_chroma=source.full_chroma,
+        exif=source.exif,
+        xmp=source.xmp,
+        png_color=source.png_color,
+        precision=source.precision,
+    )
+
+
+def _by_libvips(source: Source) -> tuple[Pixels, tuple[float, float]]:
+    """Pixels (H, W, C), and how many of them there are to the millimeter."""
     pixels_only, load = LOADERS[source.format]
     options = READ_OPTIONS | ({"unlimited": True} if source.format is ImageFormat.TIFF else {})
     try:
@@ -81,18 +100,7 @@ def decode(source: Source) -> Raster:
     except pyvips.Error as error:
         raise CorruptImage(cause=f"decoder: {error.detail[:500]}") from None
     shape = (image.height, image.width, image.bands)
-    pixels, alpha = _with_channels(cast(Pixels, np.ndarray(shape, DTYPES[image.format], memory)), source.color)
-    return Raster(
-        pixels=pixels,
-        color=source.color,
-        alpha=alpha,
-        orientation=source.orientation,
-        icc=source.icc,
-        gpano=source.gpano,
-        pixels_per_mm=(image.xres, image.yres),
-        lossless=source.lossless,
-        full_chroma=source.full_chroma,
-    )
+    return cast(Pixels, np.ndarray(shape, DTYPES[image.format], memory)), (image.xres, image.yres)
 
 
 def _with_channels(pixels: Pixels, color: ColorModel) -> tuple[Pixels, bool]:
@@ -109,17 +117,20 @@ def _with_channels(pixels: Pixels, color: ColorModel) -> tuple[Pixels, bool]:
     return pixels, bands > color.channels
 
 
-def encode(composite: Composite, to: ImageFormat, quality: int) -> bytes:
+def encode(composite: Composite, to: ImageFormat, quality: int, keep: MetadataPolicy = STRIP) -> bytes:
     """`composite` as a finished file of format `to`: its pixels and what `metadata.carried` names, nothing else.
 
-    JPEG is encoded at `quality` (1..100), with color at half resolution if the source had it so. WebP is lossless if
-    the source was, else at `quality`. PNG and TIFF are lossless, with all 16 bits. What a format lacks is converted:
-    16 bits to 8, alpha flattened on white, CMYK to sRGB by its profile. Equal input gives equal bytes.
+    JPEG is encoded at `quality` (1..100), with color at half resolution if the source had it so. WebP and AVIF are
+    lossless if the source was, else at `quality`. PNG and TIFF are lossless, with all 16 bits; AVIF keeps 8, 10 and 12
+    bits, and of 16 the upper 12. What a format lacks is converted: 16 bits to 8, alpha flattened on white, CMYK to sRGB
+    by its profile. Equal input gives equal bytes.
 
-    Raises InvalidRequest if the picture is too large for the format.
+    Raises InvalidRequest if the picture is too large for the format or the format is not written.
     """
+    if to not in WRITTEN:
+        raise InvalidRequest([OptionProblem("/format", f"{to.label} is not written")])
     raster = composite.raster
-    extra = carried(raster, to)
+    extra = carried(raster, to, keep)
     limit = MAX_SIDE.get(to)
     if limit and max(extra.width, extra.height) > limit:
         reason = f"{to.value} holds at most {limit} pixels a side, and the picture has more"
@@ -143,6 +154,21 @@ def _write(image: Any, to: ImageFormat, quality: int, raster: Raster, extra: Car
         case ImageFormat.TIFF:
             image = image.copy(xres=extra.pixels_per_mm[0], yres=extra.pixels_per_mm[1])
             return tiff.attach(image.tiffsave_buffer(**TIFF_OPTIONS), extra)
+        case ImageFormat.AVIF:
+            return heif.attach(image.heifsave_buffer(**_avif_options(raster, quality)), extra)
+        case _:  # BMP
+            memory = image.write_to_memory()
+            pixels = np.ndarray((image.height, image.width, image.bands), np.uint8, memory)
+            return encode_bmp(pixels, extra.color, extra)
+
+
+def _avif_options(raster: Raster, quality: int) -> dict[str, Any]:
+    """Lossless as the source was; color as fine and samples as deep as they were, as far as AVIF goes."""
+    depth = AVIF_DEPTHS.get(raster.precision, MOST_AVIF_BITS) if raster.pixels.dtype == np.uint16 else 8
+    options: dict[str, Any] = {"compression": "av1", "bitdepth": depth, "effort": AVIF_EFFORT, "keep": "none"}
+    if raster.lossless:
+        return options | {"lossless": True}
+    return options | {"Q": quality, "subsample_mode": "off" if raster.full_chroma else "on"}
 
 
 def _to_image(raster: Raster, to: ImageFormat, extra: Carried) -> Any:
@@ -150,7 +176,7 @@ def _to_image(raster: Raster, to: ImageFormat, extra: Carried) -> Any:
     pixels: Pixels = raster.pixels
     if extra.orientation != raster.orientation:
         pixels = cast(Pixels, np.ascontiguousarray(raster.upright))
-    if to in (ImageFormat.JPEG, ImageFormat.WEBP) and pixels.dtype == np.uint16:
+    if to in OF_8_BITS and pixels.dtype == np.uint16:
         pixels = _to_8_bits(pixels)
     height, width, bands = pixels.shape
     image = pyvips.Image.new_from_memory(pixels, width, height, bands, VIPS_FORMATS[pixels.dtype])

@@ -1,6 +1,6 @@
 """Pixels in memory, as stored in the file, and the same pixels seen upright."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -28,7 +28,8 @@ class Raster:
 
     `pixels`: (H, W, C) uint8 or uint16, C-contiguous, as stored (not rotated); C = color channels, plus one if `alpha`.
     `orientation`: EXIF 1..8. `icc`: the embedded profile, byte for byte. `gpano`: whitelisted XMP packet or None.
-    `lossless`, `full_chroma`: how the source was coded, so that it is coded alike again (see `containers.header`).
+    `exif`, `xmp`, `png_color`: as embedded, unchecked (see `containers.header`); `metadata` picks from them.
+    `lossless`, `full_chroma`, `precision`: how the source was coded, so that it is coded alike again (see there).
     """
 
     pixels: Pixels
@@ -40,6 +41,10 @@ class Raster:
     pixels_per_mm: tuple[float, float] = (1.0, 1.0)
     lossless: bool = False
     full_chroma: bool = True
+    exif: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    png_color: tuple[tuple[bytes, bytes], ...] = ()
+    precision: int = 0
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != self.color.channels + self.alpha:  # noqa: PLR2004

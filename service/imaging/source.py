@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.errors import CorruptImage, TooManyPixels
-from service.imaging.containers import jpeg, png, tiff, webp
+from service.imaging.containers import bmp, heif, jp2, jpeg, png, tiff, webp
 from service.imaging.containers.header import Header
 from service.imaging.formats import ImageFormat, sniff
 from service.imaging.gpano import rebuild_gpano
@@ -19,6 +19,10 @@ READERS: dict[ImageFormat, Callable[[bytes], Header]] = {
     ImageFormat.PNG: png.read_header,
     ImageFormat.WEBP: webp.read_header,
     ImageFormat.TIFF: tiff.read_header,
+    ImageFormat.BMP: bmp.read_header,
+    ImageFormat.AVIF: heif.read_header,
+    ImageFormat.HEIC: heif.read_header,
+    ImageFormat.JP2: jp2.read_header,
 }
 
 
@@ -36,8 +40,9 @@ class Source:
 
     `width` and `height` are of the picture as displayed upright, `stored_width` and `stored_height` as in the file.
     `orientation`: EXIF 1..8. `bit_depth`: 8 or 16, of decoded samples. `icc`: the profile, if it is one for `color`.
-    `gpano`: the rebuilt projection packet, `equirectangular`: whether it says so.
-    `lossless`, `full_chroma`: as in Header.
+    `gpano`: the rebuilt projection packet, `equirectangular`: whether it says so. `exif`, `xmp`, `png_color`: as
+    embedded, unchecked.
+    `lossless`, `full_chroma`, `precision`: as in Header.
     """
 
     data: bytes = field(repr=False)
@@ -55,6 +60,10 @@ class Source:
     equirectangular: bool = False
     lossless: bool = False
     full_chroma: bool = True
+    exif: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    png_color: tuple[tuple[bytes, bytes], ...] = ()
+    precision: int = 0
 
 
 def inspect(data: bytes, limits: SourceLimits) -> Source:
@@ -89,4 +98,8 @@ def inspect(data: bytes, limits: SourceLimits) -> Source:
         equirectangular=equirectangular,
         lossless=header.lossless,
         full_chroma=header.full_chroma,
+        exif=header.exif,
+        xmp=header.xmp,
+        png_color=header.png_color,
+        precision=header.precision,
     )

@@ -1,4 +1,4 @@
-"""What the header of any of the four formats says, in the same words."""
+"""What the header of any of the formats says, in the same words."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,10 @@ MAX_XMP_BYTES = 1024 * 1024
 class Header:
     """One picture as stored, not turned.
 
-    `bit_depth`: of the decoded samples, 8 or 16. `orientation`: EXIF 1..8. `icc`, `xmp`: as embedded, unchecked.
+    `bit_depth`: of the decoded samples, 8 or 16. `orientation`: EXIF 1..8. `icc`, `exif` (as a TIFF structure, without
+    prefix) and `xmp`: as embedded, unchecked. `png_color`: chunks (name, payload) that say what PNG's numbers mean.
     `lossless`: the coding lost nothing. `full_chroma`: color is stored at more than half the resolution each way.
+    `precision`: bits of a sample as coded, where these are not 8 or 16 (10 or 12, mostly); 0 if nobody cares.
     """
 
     width: int
@@ -26,6 +28,9 @@ class Header:
     alpha: bool
     orientation: int = 1
     icc: bytes | None = None
+    exif: bytes | None = None
     xmp: bytes | None = None
     lossless: bool = True
     full_chroma: bool = True
+    png_color: tuple[tuple[bytes, bytes], ...] = ()
+    precision: int = 0

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, ImageOps
 from service.errors import CorruptImage, InvalidRequest
 from service.imaging.codec import decode, encode
 from service.imaging.containers import jpeg, png, webp
-from service.imaging.formats import ImageFormat
+from service.imaging.formats import WRITTEN, ImageFormat
 from service.imaging.masking import Mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.raster import ColorModel, Raster, upright_view
@@ -40,6 +40,7 @@ from tests.images import (
     with_pillow,
     with_tifffile,
 )
+from tests.stills import bmp, heic, jp2
 
 LIMITS = SourceLimits(max_pixels=50_000_000, max_side=65_500)
 RGB = picture(48, 64, 3)
@@ -303,15 +304,18 @@ def test_webp_shows_what_went_in(orientation: int, alpha: bool, lossless: bool) 
 
 
 @pytest.mark.parametrize("leaky", [leaky_jpeg, leaky_png, leaky_webp, leaky_tiff])
-@pytest.mark.parametrize("to", ImageFormat)
+@pytest.mark.parametrize("to", WRITTEN)
 def test_nothing_comes_along_but_the_whitelist(leaky: Any, to: ImageFormat) -> None:
     source = leaky(picture(48, 64, 3))
     assert LEAK in source
     raster = read(source)
     data = checked(raster, to)
     for needle in (LEAK, b"MakerNote", b"8BIM", b"MPF\0", b"JFXX", b"ftyp", b"Thumbnails", b"tIME", b"GCamera"):
-        assert needle not in data
+        assert needle not in data[12:]  # an AVIF file begins with ftyp itself
     with Image.open(io.BytesIO(data)) as image:
+        if to is ImageFormat.BMP:  # which holds a profile that Pillow does not read, and no XMP
+            assert data.endswith(srgb_profile())
+            return
         assert image.info["icc_profile"] == srgb_profile()
         exif = image.getexif()
         assert not exif.get_ifd(0x8769)
@@ -325,7 +329,7 @@ def test_nothing_comes_along_but_the_whitelist(leaky: Any, to: ImageFormat) -> N
     assert shown(data).shape[:2] == (64, 48)
 
 
-@pytest.mark.parametrize("to", ImageFormat)
+@pytest.mark.parametrize("to", [each for each in WRITTEN if each is not ImageFormat.BMP])
 def test_large_profiles_survive_byte_for_byte(to: ImageFormat) -> None:
     profile = profile_for(b"RGB ", 300_000)
     profile = profile[:128] + np.random.default_rng(1).bytes(len(profile) - 128)
@@ -334,7 +338,7 @@ def test_large_profiles_survive_byte_for_byte(to: ImageFormat) -> None:
         assert image.info["icc_profile"] == profile
 
 
-@pytest.mark.parametrize("to", ImageFormat)
+@pytest.mark.parametrize("to", WRITTEN)
 def test_equal_input_gives_equal_bytes(to: ImageFormat) -> None:
     first, second = (checked(read(leaky_jpeg(RGB)), to) for _ in range(2))
     assert first == second
@@ -406,7 +410,9 @@ def test_srgb_profile_is_the_one_that_pillow_reads() -> None:
         assert "sRGB" in ImageCms.getProfileDescription(io.BytesIO(image.info["icc_profile"]))
 
 
-@pytest.mark.parametrize(("to", "side"), [(ImageFormat.WEBP, 16_384), (ImageFormat.JPEG, 65_501)])
+@pytest.mark.parametrize(
+    ("to", "side"), [(ImageFormat.WEBP, 16_384), (ImageFormat.JPEG, 65_501), (ImageFormat.AVIF, 16_385)]
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_side_too_long_for_the_format_is_refused(to: ImageFormat, side: int, turned: bool) -> None:
     shape = (side, 1, 3) if turned else (1, side, 3)
@@ -428,7 +434,7 @@ def test_pixel_density_stays_with_its_axis(to: ImageFormat) -> None:
 # --- libvips as it is set up -------------------------------------------------------------------------------------
 
 
-def test_libvips_knows_four_formats_and_keeps_nothing(tmp_path: Path) -> None:
+def test_libvips_knows_the_formats_it_is_for_and_keeps_nothing(tmp_path: Path) -> None:
     assert pyvips.concurrency_get() == 1
     assert pyvips.cache_get_max() == 0
     there = tmp_path / "there.png"
@@ -449,7 +455,7 @@ SETUP = """
     import io, os, resource, sys
     import numpy as np
     from service.imaging.codec import decode, encode
-    from service.imaging.formats import ImageFormat
+    from service.imaging.formats import WRITTEN, ImageFormat
     from service.imaging.masking import Mask
     from service.imaging.obscuring import obscure
     from service.imaging.source import SourceLimits, inspect
@@ -480,7 +486,7 @@ NO_WRITES = """
     except OSError:
         print("no file can be written")
     before = sorted(os.listdir("/proc/self/fd"))
-    for to in ImageFormat:
+    for to in WRITTEN:
         through(data, to)
     print(sorted(os.listdir("/proc/self/fd")) == before)
 """
@@ -500,11 +506,20 @@ def large_files() -> dict[str, bytes]:
         "tiled": with_tifffile(pixels, tile=(256, 256)),
         "one strip": with_tifffile(pixels, rowsperstrip=800),
         "planes": with_tifffile(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)), planarconfig="separate"),
+        "heic": heic(pixels, tile_size=512),
+        "avif": with_pillow(pixels, "AVIF", speed=10),
+        "jp2": jp2(pixels),
+        "bmp": with_pillow(pixels, "BMP"),
+        "runs": bmp(bytes([200, 1] * 6 + [0, 0]) * 800, 1200, 800, 8, compression=1, palette=bytes(1024)),
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["baseline", "progressive", "interlaced", "png", "webp", "tiled", "one strip", "planes"]
+    "name",
+    [
+        *("baseline", "progressive", "interlaced", "png", "webp", "tiled", "one strip", "planes"),
+        *("heic", "avif", "jp2", "bmp", "runs"),
+    ],
 )
 def test_no_pixel_touches_the_disk(name: str, tmp_path: Path) -> None:
     """libvips is told to spill everything over one byte, and no file may grow: any write to disk would fail."""
@@ -517,10 +532,13 @@ def test_no_pixel_touches_the_disk(name: str, tmp_path: Path) -> None:
 def test_memory_of_12_megapixels() -> None:
     """Peak over what the process had before, with the pixels themselves being 36 MB."""
     noisy = picture(3000, 4000, 3) // 2 + np.random.default_rng(0).integers(0, 60, (3000, 4000, 3), np.uint8)
+    # Not by getrusage: it counts what the process was, a copy of this one, before it became that program.
     script = """
+        import pathlib, re
+        peak = lambda: int(re.search("VmHWM:[^0-9]*([0-9]+) kB", pathlib.Path("/proc/self/status").read_text())[1])
         data = sys.stdin.buffer.read()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         through(data, ImageFormat.JPEG)
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+        print((peak() - before) // 1024)
     """
     assert int(in_a_process_of_its_own(script, with_pillow(noisy, "JPEG", quality=95))) < 150
