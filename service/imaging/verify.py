@@ -10,48 +10,52 @@ from collections.abc import Callable
 
 from service.errors import OutputRefused, VeilError
 from service.imaging.containers import jpeg, png, tiff, webp
-from service.imaging.containers.ifd import INLINE_SIZE, Entry, TiffReader
+from service.imaging.containers.ifd import TiffReader
+from service.imaging.exif_tags import Group, Selection
 from service.imaging.formats import ImageFormat
-from service.imaging.gpano import rebuild_gpano
-from service.imaging.metadata import Carried, carried
+from service.imaging.metadata import STRIP, Carried, carried
 from service.imaging.obscuring import Composite
+from service.imaging.verify_avif import check_avif
+from service.imaging.verify_bmp import check_bmp
+from service.imaging.verify_metadata import HEADER, check_directories, check_exif, check_xmp, require, unclaimed
+from service.policy import MetadataPolicy
 
 WRITTEN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 SOI = b"\xff\xd8"
 ADOBE_SIZE, VP8X_SIZE = 12, 10
-WEBP_FLAGS = webp.ICC_FLAG | webp.XMP_FLAG | webp.ALPHA
+MOST_PER_TAG = 16
+"""Bytes of the longest value that says how pixels are coded: a number for each of five channels."""
+
+TIFF_OWN = tiff.WRITTEN | {tiff.XMP, tiff.ICC}
 
 
-def verify(data: bytes, to: ImageFormat, composite: Composite) -> None:
-    """Returns if `data` is a `to` file with the size, turn and metadata that `composite` calls for, and nothing more.
+def verify(data: bytes, to: ImageFormat, composite: Composite, keep: MetadataPolicy = STRIP) -> None:
+    """Returns if `data` is a `to` file with the size, turn and metadata that `composite` and `keep` call for alone.
 
     Raises OutputRefused, whose `cause` says what was found.
     """
-    expected = carried(composite.raster, to)
+    expected = carried(composite.raster, to, keep)
     try:
-        if expected.gpano:
-            _require(rebuild_gpano(expected.gpano)[0] == expected.gpano, "the projection packet holds something else")
-        CHECKS[to](data, expected)
+        if expected.xmp:
+            check_xmp(expected.xmp, keep)
+        if expected.exif:
+            check_exif(expected.exif, keep)
+        CHECKS[to](data, expected, keep)
     except OutputRefused:
         raise
     except (VeilError, ValueError, KeyError, IndexError, struct.error, zlib.error) as error:
         raise OutputRefused(cause=f"{to.value} structure: {getattr(error, 'cause', None) or error}") from None
 
 
-def _require(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise OutputRefused(cause=otherwise)
-
-
-def _check_jpeg(data: bytes, expected: Carried) -> None:
-    _require(data.startswith(SOI), "no JPEG")
+def _check_jpeg(data: bytes, expected: Carried, _: MetadataPolicy) -> None:
+    require(data.startswith(SOI), "no JPEG")
     segments, end = jpeg.read_segments(data)
-    _require(end == len(data), "bytes after the end of the picture")
+    require(end == len(data), "bytes after the end of the picture")
     found: dict[bytes, bytes] = {}
     profile: list[bytes] = []
     at = len(SOI)
     for each in segments:
-        _require(each.start == at, "bytes between segments")
+        require(each.start == at, "bytes between segments")
         at = each.end
         payload = data[each.payload : each.end]
         match each.marker:
@@ -61,108 +65,123 @@ def _check_jpeg(data: bytes, expected: Carried) -> None:
                 _take(found, jpeg.EXIF if payload.startswith(jpeg.EXIF) else jpeg.XMP, payload)
             case jpeg.APP2:
                 head = jpeg.ICC + bytes((len(profile) + 1,))
-                _require(payload.startswith(head), "an APP2 segment that is no profile")
+                require(payload.startswith(head), "an APP2 segment that is no profile")
                 profile.append(payload[len(head) + 1 :])
             case jpeg.APP14:
-                _require(payload.startswith(jpeg.ADOBE) and len(payload) == ADOBE_SIZE, "an odd Adobe segment")
+                require(payload.startswith(jpeg.ADOBE) and len(payload) == ADOBE_SIZE, "an odd Adobe segment")
             case jpeg.DQT | jpeg.DHT | jpeg.DRI | jpeg.SOS:
-                pass
+                require(_table_fits(each.marker, payload), f"bytes beside the content of segment {each.marker:02x}")
             case marker if marker in WRITTEN_FRAMES:
-                height, width = struct.unpack_from(">HH", payload, 1)
-                _require((width, height) == (expected.width, expected.height), "another size")
+                height, width, components = struct.unpack_from(">HHB", payload, 1)
+                require((width, height) == (expected.width, expected.height), "another size")
+                require(len(payload) == 6 + 3 * components, "bytes beside the content of the frame header")
             case marker:
-                _require(False, f"a segment of marker {marker:02x}")
+                require(False, f"a segment of marker {marker:02x}")
     jfif = found.pop(jpeg.JFIF, None)
-    _require(jfif is None or jpeg.JFIF + jfif == jpeg.jfif_payload(expected.pixels_per_mm), "an odd JFIF segment")
-    wanted = {jpeg.EXIF: expected.exif, jpeg.XMP: expected.gpano}
-    _require(found == {k: v for k, v in wanted.items() if v}, "other metadata than is meant to be there")
-    _require(b"".join(profile) == (expected.icc or b""), "another color profile")
+    require(jfif is None or jpeg.JFIF + jfif == jpeg.jfif_payload(expected.pixels_per_mm), "an odd JFIF segment")
+    wanted = {jpeg.EXIF: expected.exif, jpeg.XMP: expected.xmp}
+    require(found == {k: v for k, v in wanted.items() if v}, "other metadata than is meant to be there")
+    require(b"".join(profile) == (expected.icc or b""), "another color profile")
+
+
+def _table_fits(marker: int, payload: bytes) -> bool:
+    """Whether `payload` is as long as its content says (T.81 §B.2.3, §B.2.4); of SOS, whether its header is."""
+    at = 0
+    match marker:
+        case jpeg.DQT:
+            while at < len(payload):
+                at += 1 + 64 * (1 + (payload[at] >> 4))
+        case jpeg.DHT:
+            while at < len(payload):
+                at += 17 + sum(payload[at + 1 : at + 17])
+        case jpeg.DRI:
+            at = 2
+        case _:
+            # The scan's coded data follow its header: three bytes of spectral selection end that.
+            return len(payload) > 4 + 2 * payload[0] and 1 <= payload[0] <= 4  # noqa: PLR2004
+    return at == len(payload)
 
 
 def _take(found: dict[bytes, bytes], prefix: bytes, payload: bytes) -> None:
-    _require(payload.startswith(prefix) and prefix not in found, "a segment that is not meant to be there")
+    require(payload.startswith(prefix) and prefix not in found, "a segment that is not meant to be there")
     found[prefix] = payload[len(prefix) :]
 
 
-def _check_png(data: bytes, expected: Carried) -> None:
-    _require(data.startswith(png.SIGNATURE), "no PNG")
+def _check_png(data: bytes, expected: Carried, _: MetadataPolicy) -> None:
+    require(data.startswith(png.SIGNATURE), "no PNG")
     chunks = list(png.read_chunks(data))
-    _require(chunks[-1].end == len(data), "bytes after the end of the picture")
-    names = [each.name for each in chunks if each.name != b"IDAT"]
-    _require(
-        len(set(names)) == len(names) and set(names) <= {b"IHDR", b"iCCP", b"pHYs", b"iTXt", b"IEND"}, "odd chunks"
-    )
-    payloads = {each.name: data[each.start + 8 : each.end - 4] for each in chunks if each.name != b"IDAT"}
-    _require(struct.unpack_from(">II", payloads[b"IHDR"]) == (expected.width, expected.height), "another size")
-    _require(payloads.get(b"pHYs") == png.density_payload(expected.pixels_per_mm), "another pixel density")
+    require(chunks[-1].end == len(data), "bytes after the end of the picture")
+    others = [each for each in chunks if each.name != b"IDAT"]
+    payloads = {each.name: data[each.start + 8 : each.end - 4] for each in others}
+    require(len(payloads) == len(others), "a chunk twice")
+    for each in others:
+        crc = zlib.crc32(data[each.start + 4 : each.end - 4])
+        require(data[each.end - 4 : each.end] == struct.pack(">I", crc), "a wrong checksum")
+    require(struct.unpack_from(">II", payloads.pop(b"IHDR")) == (expected.width, expected.height), "another size")
+    require(payloads.pop(b"IEND") == b"", "bytes in IEND")
     header = png.read_header(data)
-    _require(header.icc == expected.icc, "another color profile")
-    _require(header.xmp == expected.gpano, "another XMP packet")
-    _require((b"iCCP" in names, b"iTXt" in names) == (bool(expected.icc), bool(expected.gpano)), "odd chunks")
+    profile = payloads.pop(b"iCCP", None)
+    require(header.icc == expected.icc and (profile is None) == (expected.icc is None), "another color profile")
+    require(profile is None or png.whole_profile(profile), "bytes beside the color profile")
+    wanted = dict(expected.png_color) | {b"pHYs": png.density_payload(expected.pixels_per_mm)}
+    if expected.exif:
+        wanted[b"eXIf"] = expected.exif
+    if expected.xmp:
+        wanted[b"iTXt"] = png.xmp_payload(expected.xmp)
+    require(payloads == wanted, "other chunks than are meant to be there")
 
 
-def _check_webp(data: bytes, expected: Carried) -> None:
-    _require(data[:4] == b"RIFF" and data[8:12] == b"WEBP", "no WebP")
-    _require(struct.unpack_from("<I", data, 4)[0] + 8 == len(data), "bytes after the end of the picture")
+def _check_webp(data: bytes, expected: Carried, _: MetadataPolicy) -> None:
+    require(data[:4] == b"RIFF" and data[8:12] == b"WEBP", "no WebP")
+    require(struct.unpack_from("<I", data, 4)[0] + 8 == len(data), "bytes after the end of the picture")
     chunks = webp.read_chunks(data)
     last = chunks[-1]
-    _require(last.end + ((last.end - last.start) & 1) == len(data), "bytes after the last chunk")
+    require(last.end + ((last.end - last.start) & 1) == len(data), "bytes after the last chunk")
     names = [each.name for each in chunks]
-    known = {b"VP8X", b"ICCP", b"ALPH", b"XMP ", *webp.BITSTREAMS}
-    _require(len(set(names)) == len(names) and set(names) <= known, "odd chunks")
+    known = {b"VP8X", b"ICCP", b"ALPH", b"EXIF", b"XMP ", *webp.BITSTREAMS}
+    require(len(set(names)) == len(names) and set(names) <= known, "odd chunks")
     for each in chunks:
+        require((each.end - each.start) & 1 == 0 or data[each.end] == 0, "a padding byte that is not zero")
         if each.name == b"VP8X":
-            _require(each.end - each.start == VP8X_SIZE and not data[each.start] & ~WEBP_FLAGS, "an odd VP8X chunk")
+            require(each.end - each.start == VP8X_SIZE, "an odd VP8X chunk")
+            wanted = (webp.ICC_FLAG if expected.icc else 0) | (webp.EXIF_FLAG if expected.exif else 0)
+            wanted |= webp.XMP_FLAG if expected.xmp else 0
+            require(data[each.start] & ~webp.ALPHA == wanted, "odd flags")
+            require(not any(data[each.start + 1 : each.start + 4]), "an odd VP8X chunk")
     header = webp.read_header(data)
-    _require((header.width, header.height) == (expected.width, expected.height), "another size")
-    _require(header.icc == expected.icc, "another color profile")
-    _require(header.xmp == expected.gpano, "another XMP packet")
+    require((header.width, header.height) == (expected.width, expected.height), "another size")
+    require(header.icc == expected.icc, "another color profile")
+    require(header.exif == expected.exif and (b"EXIF" in names) == (expected.exif is not None), "other EXIF")
+    require(header.xmp == expected.xmp, "another XMP packet")
 
 
-def _check_tiff(data: bytes, expected: Carried) -> None:
+def _check_tiff(data: bytes, expected: Carried, keep: MetadataPolicy) -> None:
     reader = TiffReader(data)
-    directory = reader.directory(reader.first_offset)
-    _require(not reader.big and directory.next_offset == 0, "more than one directory")
-    optional = {tag for tag, value in ((tiff.XMP, expected.gpano), (tiff.ICC, expected.icc)) if value}
-    _require(directory.entries.keys() <= tiff.WRITTEN | optional, "odd tags")
-
-    def value(tag: int) -> bytes:
-        return reader.value(directory.entries[tag])
-
-    def number(tag: int) -> int:
-        return reader.integers(directory.entries[tag])[0]
-
-    _require((number(tiff.WIDTH), number(tiff.HEIGHT)) == (expected.width, expected.height), "another size")
-    for tag, meant in ((tiff.XMP, expected.gpano), (tiff.ICC, expected.icc)):
-        _require(meant is None or value(tag) == meant, "other metadata than is meant to be there")
-    strips = zip(
-        reader.integers(directory.entries[tiff.STRIP_OFFSETS]),
-        reader.integers(directory.entries[tiff.STRIP_COUNTS]),
-        strict=True,
-    )
-    blocks = [(0, 8), (directory.at, directory.size), *strips, *map(_block, directory.entries.values())]
-    _require(directory.at + directory.size == len(data), "bytes after the directory")
-    _require(_unclaimed(data, blocks) == b"", "bytes that belong to nothing")
+    found, blocks = check_directories(reader, Selection(keep, in_tiff=True), TIFF_OWN)
+    entries = reader.directory(reader.first_offset).entries
+    size = tuple(reader.integers(entries[tag])[0] for tag in (tiff.WIDTH, tiff.HEIGHT))
+    require(size == (expected.width, expected.height), "another size")
+    for tag in entries.keys() & tiff.WRITTEN - {tiff.STRIP_OFFSETS, tiff.STRIP_COUNTS}:
+        require(entries[tag].size <= MOST_PER_TAG, "a tag with more than it needs")
+    for tag, meant in ((tiff.XMP, expected.xmp), (tiff.ICC, expected.icc)):
+        value = reader.value(entries[tag]) if tag in entries else None
+        require(value == meant, "other metadata than is meant to be there")
+    found[Group.IMAGE] = {tag: each for tag, each in found[Group.IMAGE].items() if tag not in TIFF_OWN}
+    meant_fields = expected.directories.in_order(reader.order)
+    for group in Group:
+        fields = {
+            tag: each for tag, each in meant_fields.of(group).items() if group != Group.IMAGE or tag not in TIFF_OWN
+        }
+        require(found.get(group, {}) == fields, "other metadata than is meant to be there")
+    strips = zip(reader.integers(entries[tiff.STRIP_OFFSETS]), reader.integers(entries[tiff.STRIP_COUNTS]), strict=True)
+    require(unclaimed(data, [HEADER, *blocks, *strips]) == b"", "bytes that belong to nothing")
 
 
-def _block(entry: Entry) -> tuple[int, int]:
-    """Where the values of `entry` are, if they are not inside the entry itself."""
-    return (entry.at, entry.size) if entry.size > INLINE_SIZE else (0, 0)
-
-
-def _unclaimed(data: bytes, blocks: list[tuple[int, int]]) -> bytes:
-    """What of `data` is in none of the (offset, length) `blocks`, but for single zero bytes that even out an offset."""
-    left, at = b"", 0
-    for offset, length in sorted(blocks):
-        gap = data[at:offset]
-        left += b"" if gap == b"\0" else gap
-        at = max(at, offset + length)
-    return left
-
-
-CHECKS: dict[ImageFormat, Callable[[bytes, Carried], None]] = {
+CHECKS: dict[ImageFormat, Callable[[bytes, Carried, MetadataPolicy], None]] = {
     ImageFormat.JPEG: _check_jpeg,
     ImageFormat.PNG: _check_png,
     ImageFormat.WEBP: _check_webp,
     ImageFormat.TIFF: _check_tiff,
+    ImageFormat.AVIF: check_avif,
+    ImageFormat.BMP: check_bmp,
 }

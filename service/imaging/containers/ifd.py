@@ -7,11 +7,18 @@ MAX_ENTRIES = 4096
 INLINE_SIZE, BIG_INLINE_SIZE = 4, 8
 """Bytes of values that an entry holds itself, in TIFF and in BigTIFF."""
 
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes per value of each field type."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
+"""Bytes per value of each field type; 129 is UTF-8 text (Exif 3.0 §4.6.2)."""
+
+WIDTHS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of the numbers that values consist of (a rational of two), where byte order matters."""
 
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 """struct codes of the unsigned integer types."""
+
+
+Fields = dict[int, tuple[int, int, bytes]]
+"""(type, count, the bytes of all values) by tag, in one byte order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +98,28 @@ class TiffReader:
         if code is None:
             raise ValueError("a field is not of an integer type")
         return struct.unpack(f"{self.order}{entry.count}{code}", self.value(entry))
+
+
+def lay_out(order: str, fields: Fields, at: int) -> bytes:
+    """A directory of classic TIFF that begins at byte `at` (even), its values behind it; no directory follows it."""
+    values_at = at + 2 + 12 * len(fields) + 4
+    entries, values = [struct.pack(f"{order}H", len(fields))], b""
+    for tag, (kind, count, value) in sorted(fields.items()):
+        inline = len(value) <= INLINE_SIZE
+        place = value.ljust(INLINE_SIZE, b"\0") if inline else struct.pack(f"{order}I", values_at + len(values))
+        entries.append(struct.pack(f"{order}HHI", tag, kind, count) + place)
+        if not inline:
+            values += value + b"\0" * (len(value) & 1)
+    return b"".join((*entries, bytes(4), values))
+
+
+def in_order(fields: Fields, order: str, wanted: str) -> Fields:
+    """`fields` with their values in byte order `wanted` ("<" or ">")."""
+    if order == wanted:
+        return fields
+    return {tag: (kind, count, _swapped(kind, value)) for tag, (kind, count, value) in fields.items()}
+
+
+def _swapped(kind: int, value: bytes) -> bytes:
+    width = WIDTHS.get(kind, 1)
+    return b"".join(value[i : i + width][::-1] for i in range(0, len(value), width))

@@ -17,6 +17,7 @@ DECODABLE_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 EXIF, XMP, ICC, JFIF, ADOBE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
+ADOBE_MARKER = b"\xff\xee"
 FOR_DECODER = frozenset({DQT, DHT, DRI, DAC, SOS}) | FRAMES
 
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -41,10 +42,11 @@ class Segment:
     end: int
 
 
-def read_segments(data: bytes) -> tuple[list[Segment], int]:
+def read_segments(data: bytes, *, head: bool = False) -> tuple[list[Segment], int]:
     """All segments between SOI and the first EOI, and the offset just after that EOI.
 
-    What follows it (second images, films) is no part of the picture. Raises CorruptImage if EOI is never reached.
+    What follows it (second images, films) is no part of the picture. With `head`, only the segments before the first
+    scan, and where that begins. Raises CorruptImage if the end is never reached.
     """
     segments: list[Segment] = []
     scans, at = 0, 2
@@ -63,6 +65,8 @@ def read_segments(data: bytes) -> tuple[list[Segment], int]:
             raise CorruptImage(cause=f"no segment at byte {at}")
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
         payload, start = at + 4, at
+        if marker == SOS and head:
+            return segments, at
         if marker == SOS:
             scans += 1
             following = AFTER_SCAN.search(data, end)
@@ -95,6 +99,7 @@ def read_header(data: bytes) -> Header:
         alpha=False,
         orientation=orientation_of(exif) if exif else 1,
         icc=_join_icc(data, segments),
+        exif=exif,
         xmp=_first(data, segments, APP1, XMP),
         lossless=False,
         full_chroma=components == 1 or luma_sampling != 0x22,  # noqa: PLR2004 - 2×2: 4:2:0
@@ -133,20 +138,35 @@ def pixels_only(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+def bare(data: bytes, *, adobe: bool) -> bytes:
+    """`data`, fresh from an encoder, without the APPn segments that it wrote, but for Adobe's, if `adobe`."""
+    parts = [memoryview(b"\xff\xd8")]
+    whole = memoryview(data)
+    segments, scans = read_segments(data, head=True)
+    for each in segments:
+        if each.marker in FOR_DECODER or (adobe and each.marker == APP14):
+            parts.append(whole[each.start : each.end])
+    parts.append(whole[scans:])
+    return b"".join(parts)
+
+
 def attach(data: bytes, extra: Carried) -> bytes:
-    """`data`, a JPEG fresh from the encoder (no APPn but Adobe), with JFIF, EXIF, XMP and ICC segments of `extra`."""
-    parts = [data[:2]]
-    if extra.color is not ColorModel.CMYK:
+    """`data`, a JPEG fresh from the encoder (no APPn but Adobe), with JFIF, EXIF, XMP and ICC segments of `extra`.
+
+    Where an Adobe segment says what the components are, JFIF, which says YCbCr, must not contradict it.
+    """
+    parts: list[bytes | memoryview] = [data[:2]]
+    if not data.startswith(ADOBE_MARKER, 2) and extra.color is not ColorModel.CMYK:
         parts.append(_segment(APP0, jfif_payload(extra.pixels_per_mm)))
     if extra.exif:
         parts.append(_segment(APP1, EXIF + extra.exif))
-    if extra.gpano:
-        parts.append(_segment(APP1, XMP + extra.gpano))
+    if extra.xmp:
+        parts.append(_segment(APP1, XMP + extra.xmp))
     if extra.icc:
         size = MAX_PAYLOAD - len(ICC) - 2
         pieces = [extra.icc[i : i + size] for i in range(0, len(extra.icc), size)]
         parts += [_segment(APP2, ICC + bytes((i + 1, len(pieces))) + piece) for i, piece in enumerate(pieces)]
-    parts.append(data[2:])
+    parts.append(memoryview(data)[2:])
     return b"".join(parts)
 
 

@@ -11,7 +11,11 @@ from service.imaging.metadata import Carried, orientation_of
 from service.imaging.raster import ColorModel
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PROFILE_HEAD = b"ICC profile\0\0"
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+COLOR_CHUNKS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+"""What the numbers mean (Third Edition §11.3.2), with the size of each."""
+
 MAX_CHUNKS = 200_000
 FOR_DECODER = frozenset({b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"IDAT", b"IEND"})
 COLORS = {0: ColorModel.GRAY, 2: ColorModel.RGB, 3: ColorModel.RGB, 4: ColorModel.GRAY, 6: ColorModel.RGB}
@@ -56,23 +60,27 @@ def read_header(data: bytes) -> Header:
             raise UnsupportedFrames("The PNG is animated; send each frame as a picture of its own.")
         if each.name == b"CgBI":
             raise UnsupportedFormat("Apple's own variant of PNG is not read; save the picture as plain PNG.")
-        if each.name in (b"IHDR", b"iCCP", b"eXIf", b"tRNS"):
+        if each.name in (b"IHDR", b"iCCP", b"eXIf", b"tRNS", *COLOR_CHUNKS):
             first.setdefault(each.name, data[each.start + 8 : each.end - 4])
         elif each.name in (b"iTXt", b"zTXt") and data.startswith(XMP_KEYWORD, each.start + 8):
             xmp = xmp or _text(each.name, data[each.start + 8 + len(XMP_KEYWORD) : each.end - 4])
     width, height, depth, kind = struct.unpack_from(">IIBB", first[b"IHDR"])
     if depth not in DEPTHS.get(kind, ()):
         raise CorruptImage(cause=f"color type {kind} with bit depth {depth}")
-    exif = first.get(b"eXIf")
+    exif = first.get(b"eXIf", b"").removeprefix(b"Exif\0\0") or None
     return Header(
         width=width,
         height=height,
         bit_depth=16 if depth == 16 else 8,  # noqa: PLR2004
         color=COLORS[kind],
         alpha=kind in WITH_ALPHA or b"tRNS" in first,
-        orientation=orientation_of(exif.removeprefix(b"Exif\0\0")) if exif else 1,
+        orientation=orientation_of(exif) if exif else 1,
         icc=_profile(first.get(b"iCCP")),
+        exif=exif,
         xmp=xmp,
+        png_color=tuple(
+            (name, first[name]) for name, size in COLOR_CHUNKS.items() if len(first.get(name, b"")) == size
+        ),
     )
 
 
@@ -111,11 +119,14 @@ def attach(data: bytes, extra: Carried) -> bytes:
     """`data`, a PNG fresh from the encoder, as IHDR, the chunks of `extra`, IDAT and IEND."""
     chunks = list(read_chunks(data))
     parts = [SIGNATURE, data[chunks[0].start : chunks[0].end]]
+    parts += [_chunk(name, payload) for name, payload in extra.png_color]
     if extra.icc:
-        parts.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(extra.icc, 9)))
+        parts.append(_chunk(b"iCCP", PROFILE_HEAD + zlib.compress(extra.icc, 9)))
     parts.append(_chunk(b"pHYs", density_payload(extra.pixels_per_mm)))
-    if extra.gpano:
-        parts.append(_chunk(b"iTXt", XMP_KEYWORD + b"\0\0\0\0" + extra.gpano))
+    if extra.exif:
+        parts.append(_chunk(b"eXIf", extra.exif))
+    if extra.xmp:
+        parts.append(_chunk(b"iTXt", xmp_payload(extra.xmp)))
     parts += [data[each.start : each.end] for each in chunks if each.name in (b"IDAT", b"IEND")]
     return b"".join(parts)
 
@@ -124,6 +135,18 @@ def density_payload(pixels_per_mm: tuple[float, float]) -> bytes:
     """The payload of pHYs: pixels per meter."""
     across, down = (min(2**31 - 1, max(1, round(value * 1000))) for value in pixels_per_mm)
     return struct.pack(">IIB", across, down, 1)
+
+
+def xmp_payload(packet: bytes) -> bytes:
+    """The payload of iTXt for XMP: not compressed, no language."""
+    return XMP_KEYWORD + b"\0\0\0\0" + packet
+
+
+def whole_profile(payload: bytes) -> bool:
+    """Whether a payload of iCCP is a compressed profile as it is written here, with nothing before or behind it."""
+    stream = zlib.decompressobj()
+    stream.decompress(payload[len(PROFILE_HEAD) :], MAX_PROFILE_BYTES)
+    return payload.startswith(PROFILE_HEAD) and stream.eof and not stream.unused_data
 
 
 def _chunk(name: bytes, payload: bytes) -> bytes:

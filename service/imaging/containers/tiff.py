@@ -4,7 +4,7 @@ import struct
 
 from service.errors import CorruptImage, UnsupportedFormat, UnsupportedFrames
 from service.imaging.containers.header import MAX_PROFILE_BYTES, MAX_XMP_BYTES, Header
-from service.imaging.containers.ifd import INLINE_SIZE, Directory, Entry, TiffReader
+from service.imaging.containers.ifd import Directory, Entry, TiffReader
 from service.imaging.metadata import Carried
 from service.imaging.raster import ColorModel
 
@@ -22,8 +22,8 @@ COLORS = {
     YCBCR: ColorModel.RGB,
 }
 JPEG_COMPRESSION = 7
-COMPRESSIONS = frozenset({1, 2, 3, 4, 5, JPEG_COMPRESSION, 8, 32773, 32946, 50000})
-"""None, CCITT, LZW, JPEG, deflate (both numbers), PackBits, Zstandard."""
+COMPRESSIONS = frozenset({1, 2, 3, 4, 5, JPEG_COMPRESSION, 8, 32773, 32946})
+"""None, CCITT, LZW, JPEG, PackBits, deflate (both numbers); libvips as it comes in its wheel has no Zstandard."""
 
 FOR_DECODER = frozenset(
     {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, STRIP_OFFSETS, SAMPLES, 278, STRIP_COUNTS, 282, 283, 284}
@@ -63,9 +63,10 @@ def read_header(data: bytes) -> Header:
     color = COLORS.get(photometric)
     bits = set(integers(BITS, 1))
     compression = integers(COMPRESSION, 1)[0]
+    if compression not in COMPRESSIONS:
+        raise UnsupportedFormat("Of TIFF, plain, CCITT, LZW, JPEG, deflate and PackBits compression are read.")
     if (
         color is None
-        or compression not in COMPRESSIONS
         or (photometric == YCBCR and compression != JPEG_COMPRESSION)  # libvips would take the planes for RGB
         or len(bits) != 1
         or not bits <= (DEPTHS_OF_ONE_SAMPLE if samples == 1 else DEPTHS)
@@ -87,6 +88,7 @@ def read_header(data: bytes) -> Header:
         alpha=samples > colors,
         orientation=orientation if 1 <= orientation <= 8 else 1,  # noqa: PLR2004 - the eight ways to turn
         icc=_blob(reader, directory.entries.get(ICC), MAX_PROFILE_BYTES),
+        exif=data,
         xmp=_blob(reader, directory.entries.get(XMP), MAX_XMP_BYTES),
         lossless=compression != JPEG_COMPRESSION,
         full_chroma=photometric != YCBCR,
@@ -151,9 +153,9 @@ def pixels_only(data: bytes) -> bytes:
 
 
 def attach(data: bytes, extra: Carried) -> bytes:
-    """`data`, a TIFF in strips fresh from the encoder, laid out anew: header, strips, values, one directory.
+    """`data`, a TIFF in strips fresh from the encoder, laid out anew: header, strips, directories with their values.
 
-    The directory has the tags of WRITTEN that the encoder wrote, and XMP and ICC of `extra`.
+    The first directory has the tags of WRITTEN that the encoder wrote, and XMP, ICC and EXIF of `extra`.
     """
     reader = TiffReader(data)
     entries = reader.directory(reader.first_offset).entries
@@ -162,19 +164,10 @@ def attach(data: bytes, extra: Carried) -> bytes:
     strips = [data[at : at + size] for at, size in zip(reader.integers(entries[STRIP_OFFSETS]), counts, strict=True)]
     offsets = [HEADER_SIZE + sum(counts[:i]) for i in range(len(counts))]
     fields[STRIP_OFFSETS] = (LONG, len(offsets), struct.pack(f"{reader.order}{len(offsets)}I", *offsets))
-    for tag, kind, blob in ((XMP, BYTE, extra.gpano), (ICC, UNDEFINED, extra.icc)):
+    for tag, kind, blob in ((XMP, BYTE, extra.xmp), (ICC, UNDEFINED, extra.icc)):
         if blob:
             fields[tag] = (kind, len(blob), blob)
-    at = HEADER_SIZE + sum(counts)
-    values, directory = [b"\0" * (at & 1)], [struct.pack(f"{reader.order}H", len(fields))]
-    at += at & 1
-    for tag, (kind, count, value) in sorted(fields.items()):
-        padded = value + b"\0" * (len(value) & 1)
-        inline = len(value) <= INLINE_SIZE
-        place = value.ljust(INLINE_SIZE, b"\0") if inline else struct.pack(f"{reader.order}I", at)
-        directory.append(struct.pack(f"{reader.order}HHI", tag, kind, count) + place)
-        if not inline:
-            values.append(padded)
-            at += len(padded)
-    head = data[:4] + struct.pack(f"{reader.order}I", at)
-    return b"".join((head, *strips, *values, *directory, bytes(4)))
+    end = HEADER_SIZE + sum(counts)
+    at = end + (end & 1)
+    directories = extra.directories.in_order(reader.order).directories(at, fields)
+    return b"".join((data[:4], struct.pack(f"{reader.order}I", at), *strips, bytes(at - end), directories))

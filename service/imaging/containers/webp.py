@@ -80,7 +80,7 @@ def read_header(data: bytes) -> Header:
     def payload(name: bytes) -> bytes | None:
         return data[first[name].start : first[name].end] if name in first else None
 
-    exif, xmp = payload(b"EXIF"), payload(b"XMP ")
+    exif, xmp = (payload(b"EXIF") or b"").removeprefix(b"Exif\0\0") or None, payload(b"XMP ")
     lossless = streams[0].name == LOSSLESS
     return Header(
         width=stream.width,
@@ -88,8 +88,9 @@ def read_header(data: bytes) -> Header:
         bit_depth=8,
         color=ColorModel.RGB,
         alpha=stream.alpha or b"ALPH" in first,
-        orientation=orientation_of(exif.removeprefix(b"Exif\0\0")) if exif else 1,
+        orientation=orientation_of(exif) if exif else 1,
         icc=payload(b"ICCP"),
+        exif=exif,
         xmp=xmp if xmp and len(xmp) <= MAX_XMP_BYTES else None,
         lossless=lossless,
         full_chroma=lossless,
@@ -108,7 +109,7 @@ def pixels_only(data: bytes) -> bytes:
 
 
 def attach(data: bytes, extra: Carried) -> bytes:
-    """`data`, a WebP fresh from the encoder, with the ICC and XMP chunks of `extra`."""
+    """`data`, a WebP fresh from the encoder, with the ICC, EXIF and XMP chunks of `extra`."""
     return _build(data, extra)
 
 
@@ -118,10 +119,11 @@ def _build(data: bytes, extra: Carried | None) -> bytes:
     # RFC 9649 §2.7.1.2: ALPH belongs to VP8 alone, VP8L has its own alpha.
     alpha = next((each for each in chunks if each.name == b"ALPH" and stream.name == LOSSY), None)
     frame = read_bitstream(data, stream)
-    icc, gpano = (extra.icc, extra.gpano) if extra else (None, None)
-    flags = (ICC_FLAG if icc else 0) | (XMP_FLAG if gpano else 0) | (ALPHA if alpha or frame.alpha else 0)
+    icc, exif, xmp = (extra.icc, extra.exif, extra.xmp) if extra else (None, None, None)
+    flags = (ICC_FLAG if icc else 0) | (EXIF_FLAG if exif else 0) | (XMP_FLAG if xmp else 0)
+    flags |= ALPHA if alpha or frame.alpha else 0
     parts: list[bytes] = []
-    if icc or gpano or alpha:
+    if icc or exif or xmp or alpha:
         size = struct.pack("<IHBHB", flags, *_split(frame.width - 1), *_split(frame.height - 1))
         parts.append(_chunk(b"VP8X", size))
     if icc:
@@ -129,8 +131,10 @@ def _build(data: bytes, extra: Carried | None) -> bytes:
     if alpha:
         parts.append(_chunk(b"ALPH", data[alpha.start : alpha.end]))
     parts.append(_chunk(stream.name, data[stream.start : stream.end]))
-    if gpano:
-        parts.append(_chunk(b"XMP ", gpano))
+    if exif:
+        parts.append(_chunk(b"EXIF", exif))
+    if xmp:
+        parts.append(_chunk(b"XMP ", xmp))
     return b"RIFF" + struct.pack("<I", 4 + sum(map(len, parts))) + b"WEBP" + b"".join(parts)
 
 

@@ -18,6 +18,7 @@ from service.imaging.obscuring import Composite, obscure
 from service.imaging.raster import ColorModel, Raster
 from service.imaging.source import SourceLimits, inspect
 from service.imaging.verify import verify
+from service.policy import GeoPrecision, MetadataMode, MetadataPolicy
 from tests.images import (
     GPANO_XMP,
     LEAK,
@@ -34,10 +35,11 @@ from tests.images import (
     with_pillow,
     with_tifffile,
 )
+from tests.rich_metadata import rich_exif, rich_xmp
 
 Change = Callable[[bytes], bytes]
 PIXELS = picture(48, 64, 3)
-FORMATS = list(ImageFormat)
+FORMATS = [ImageFormat.JPEG, ImageFormat.PNG, ImageFormat.WEBP, ImageFormat.TIFF]
 
 
 def composite(orientation: int = 6, icc: bytes | None = None, gpano: bytes | None = None) -> Composite:
@@ -155,6 +157,55 @@ def test_jpeg_segments(change: Change) -> None:
     refused(change(data), ImageFormat.JPEG)
 
 
+def padded(marker: int) -> Change:
+    """The first segment of `marker` with bytes behind its content that its length counts in."""
+
+    def change(data: bytes) -> bytes:
+        at = data.index(bytes((0xFF, marker)))
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        grown = struct.pack(">H", length + len(LEAK)) + data[at + 4 : at + 2 + length] + LEAK
+        return data[: at + 2] + grown + data[at + 2 + length :]
+
+    return change
+
+
+@pytest.mark.parametrize("marker", [0xDB, 0xC4, 0xC0])
+def test_tables_with_bytes_behind_them(marker: int) -> None:
+    data = finished(ImageFormat.JPEG)
+    assert "beside the content" in refused(padded(marker)(data), ImageFormat.JPEG)
+
+
+def test_a_wrong_checksum() -> None:
+    data = finished(ImageFormat.PNG)
+    at = data.index(b"pHYs") + 4 + 9
+    assert "checksum" in refused(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :], ImageFormat.PNG)
+
+
+def test_bytes_behind_a_compressed_profile() -> None:
+    data = finished(ImageFormat.PNG)
+    at = data.index(b"iCCP") - 4
+    (length,) = struct.unpack_from(">I", data, at)
+    chunk = png_chunk(b"iCCP", data[at + 8 : at + 8 + length] + LEAK)
+    assert "beside the color profile" in refused(data[:at] + chunk + data[at + 12 + length :], ImageFormat.PNG)
+
+
+@pytest.mark.parametrize("to", [*FORMATS, ImageFormat.AVIF])
+@pytest.mark.parametrize("mode", [MetadataMode.GEO, MetadataMode.KEEP])
+def test_more_metadata_than_the_mode_has(to: ImageFormat, mode: MetadataMode) -> None:
+    """A file that is right in one mode is refused in a lesser one, and one that lacks what the mode has as well."""
+    keep = MetadataPolicy(mode)
+    raster = dataclasses.replace(composite().raster, exif=rich_exif(), xmp=rich_xmp())
+    rich = obscure(raster, Mask((), (), raster.width, raster.height), b"secret")
+    data = encode(rich, to, 95, keep)
+    verify(data, to, rich, keep)
+    refused(data, to, rich)
+    with pytest.raises(OutputRefused):
+        verify(encode(rich, to, 95), to, rich, keep)
+    rounded = dataclasses.replace(keep, geo=GeoPrecision.TEN)
+    with pytest.raises(OutputRefused):
+        verify(data, to, rich, rounded)
+
+
 def before_pixels(chunk: bytes) -> Change:
     def change(data: bytes) -> bytes:
         at = data.index(b"IDAT") - 4
@@ -221,6 +272,12 @@ def gap(data: bytes) -> bytes:
     return data[:4] + struct.pack("<I", directory + 6) + data[8:directory] + LEAK + data[directory:]
 
 
+def wide_bits(data: bytes) -> bytes:
+    """BitsPerSample with more values than there are samples, behind everything else."""
+    at = data.index(struct.pack("<HHI", 258, 3, 3))
+    return data[:at] + struct.pack("<HHII", 258, 3, 300, len(data)) + data[at + 12 :] + LEAK * 100
+
+
 def tag_for(tag: int) -> Change:
     """The tag of SampleFormat, which is the default anyway, exchanged for another."""
     return lambda data: data.replace(struct.pack("<HHI", 339, 3, 3), struct.pack("<HHI", tag, 3, 3))
@@ -234,6 +291,7 @@ def tag_for(tag: int) -> Change:
         tag_for(330),
         tag_for(34665),
         tag_for(34377),
+        wide_bits,
         lambda _: leaky_tiff(PIXELS, 1),
         lambda _: with_tifffile(np.rot90(PIXELS, -1)),
     ],
