@@ -20,6 +20,7 @@ VeilError
 │ ├ DetectorTimeout
 │ └ DetectorContractBroken
 ├ OutputRefused             the finished bytes did not pass their own check
+├ ResidualFound             something is still to be seen in the finished picture, and the policy refuses that
 └ RecordStoreUnavailable    the receipt could not be stored
 ```
 
@@ -77,7 +78,7 @@ class UploadIncomplete(UploadRejected):
 class UnsupportedFormat(UploadRejected):
     slug = "unsupported-format"
     title = "The upload is not an image format that this service reads"
-    default_detail = "The content is none of the supported formats: JPEG, PNG, WebP, TIFF."
+    default_detail = "The content is none of the formats read: JPEG, PNG, WebP, TIFF, BMP, AVIF, HEIC and JPEG 2000."
 
 
 class CorruptImage(UploadRejected):
@@ -166,6 +167,12 @@ class OutputRefused(VeilError):
     slug = "output-refused"
     title = "The finished image did not pass its check"
     default_detail = "The finished image did not pass the check that each output must pass. No image was released."
+
+
+class ResidualFound(VeilError):
+    slug = "residual-found"
+    title = "Something is still to be seen in the finished image"
+    default_detail = "The detectors found something outside the masks of the finished image. No image was released."
 
 
 class RecordStoreUnavailable(VeilError):

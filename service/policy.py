@@ -6,6 +6,7 @@ the API merges options over the deployment's defaults and hands the result down.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -43,11 +44,61 @@ class MetadataMode(StrEnum):
     KEEP = "keep"
 
 
+class GeoPrecision(StrEnum):
+    """How exactly a finished picture may tell its position: rounded to a grid of at least so many meters."""
+
+    ONE = "1m"
+    TEN = "10m"
+    HUNDRED = "100m"
+
+    @property
+    def meters(self) -> int:
+        return int(self.value.removesuffix("m"))
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataPolicy:
+    """What a finished picture carries beside its pixels; see `imaging.metadata`.
+
+    `geo` rounds the position (None: as it is). `owner` and `allow` are the deployment's: whether names of people and
+    serial numbers may be kept, and EXIF tags that are kept besides those of the mode, in `geo` and `keep`.
+    """
+
+    mode: MetadataMode = MetadataMode.STRIP
+    geo: GeoPrecision | None = None
+    owner: bool = False
+    allow: tuple[str, ...] = ()
+
+
 class OutputFormat(StrEnum):
     SAME = "same"
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
+    AVIF = "avif"
+    TIFF = "tiff"
+
+
+class Coding(StrEnum):
+    """How the blocks of a patched JPEG are coded: as they were, or sequentially, even if they were progressive."""
+
+    SAME = "same"
+    BASELINE = "baseline"
+
+
+class Verify(StrEnum):
+    """How finished pictures are checked: by their structure, which always is, or by searching them again, too."""
+
+    STRUCTURE = "structure"
+    REDETECT = "redetect"
+
+
+class Residual(StrEnum):
+    """What follows if something is found in a finished picture: it is released, hidden as well, or refused."""
+
+    ACCEPT = "accept"
+    HIDE = "hide"
+    REFUSE = "refuse"
 
 
 class Shape(StrEnum):
@@ -96,7 +147,11 @@ class ClassPolicy(Frozen):
 
 
 class Policy(Frozen):
-    """One request's policy. `regions` are hidden in any case; `exclude` is left alone unless a region covers it."""
+    """One request's policy. `regions` are hidden in any case; `exclude` is left alone unless a region covers it.
+
+    `reencode`: a JPEG is encoded anew at `quality`, even if changing the blocks under its masks would do.
+    `upright`: pixels are stored as displayed and the orientation becomes 1, for readers that ignore it.
+    """
 
     classes: Annotated[tuple[ClassPolicy, ...], Field(min_length=1)]
     region_obscure: Obscure = Obscure.BLUR
@@ -104,8 +159,16 @@ class Policy(Frozen):
     effort: Effort = Effort.BALANCED
     projection: Projection = Projection.AUTO
     metadata: MetadataMode = MetadataMode.STRIP
+    geo: GeoPrecision | None = None
+    metadata_owner: bool = False
+    metadata_allow: tuple[str, ...] = ()
     format: OutputFormat = OutputFormat.SAME
     quality: Annotated[int, Field(ge=50, le=100)] = 95
+    reencode: bool = False
+    coding: Coding = Coding.SAME
+    upright: bool = False
+    verify: Verify = Verify.STRUCTURE
+    residual: Residual = Residual.HIDE
     regions: Annotated[tuple[Area, ...], Field(max_length=500)] = ()
     exclude: Annotated[tuple[Area, ...], Field(max_length=500)] = ()
 
@@ -116,6 +179,10 @@ class Policy(Frozen):
         if len(set(names)) != len(names):
             raise ValueError("a class may appear only once")
         return tuple(sorted(classes, key=lambda c: c.name))
+
+    @property
+    def metadata_policy(self) -> MetadataPolicy:
+        return MetadataPolicy(self.metadata, self.geo, self.metadata_owner, self.metadata_allow)
 
     @property
     def class_names(self) -> tuple[str, ...]:

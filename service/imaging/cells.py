@@ -1,10 +1,15 @@
 """The few numbers that a mask shows of what it hides, the secret noise on them, and how they are shown.
 
-A window is measured in cells relative to the object, so as strictly for a close-up as for a far one: a mean of luma per
-cell, and of chroma in at most half as many per side, since on colored plates chroma follows the characters as luma
-does. The means are rounded to coarse steps and noise is added; what is shown is a function of these numbers alone,
-smoothed for the eye or as blocks. Gaussian blur and mosaics without noise are not offered: both are read by comparing
-with blurred candidates (Hill et al., PETS 2016; McPherson et al., arXiv 1609.00408).
+Cells are those of lattices that lie fixed in the picture: squares of 8, 16, 32, … pixels. An object is measured on the
+finest lattice whose cells are coarse enough for it, so as strictly in a close-up as far away: a mean of luma per cell,
+and of chroma per two by two of them, since on colored plates chroma follows the characters as luma does.
+The means are rounded to coarse steps and noise is added; what is shown is a function of these numbers alone, smoothed
+for the eye or as blocks. Gaussian blur and mosaics without noise are not offered: both are read by comparing with
+blurred candidates (Hill et al., PETS 2016; McPherson et al., arXiv 1609.00408).
+
+The lattices are fixed so that other options, thresholds or boxes measure no other cells: whoever gets several results
+of one picture has the same numbers with the same noise again, where cells that moved with the box would have given him
+new samples to average, and shifted ones to sharpen.
 
 No cell is smaller than `MIN_CELL`: faces are recognized, by people and by networks, from about 16 pixels across, with
 8 between the eyes, and characters are read from about 8 pixels of height. A cell of that size holds the two eyes, or
@@ -25,13 +30,16 @@ from service.imaging.masking import Region
 from service.imaging.outlines import Window
 from service.imaging.raster import Pixels, UInt8Image
 
-MIN_CELL = 8.0
-"""Shortest side of a cell in pixels; see above."""
+MIN_CELL = 8
+"""Side of the finest lattice's cells in pixels; see above."""
 
-MOST_CELLS = 8
-"""Cells over the long side of an outline, at most."""
+ELONGATED = 2
+"""Cells over the long side of an outline, at most, per cell over the short side."""
 
-LUMA_NOISE, CHROMA_NOISE = 20.0, 2.0
+CHROMA_CELLS = 2
+"""Cells over the side of a square that shares its chroma."""
+
+LUMA_NOISE, CHROMA_NOISE = 30.0, 4.0
 """Standard deviation of the noise per cell, in 8-bit units; holds against an attacker who knows all but the noise."""
 
 LUMA_STEP, CHROMA_STEP = 8, 4
@@ -47,10 +55,15 @@ SMOOTHING = 0.4
 """Standard deviation of the smoothing, in cells: enough that no grid is seen, little enough that some light is."""
 
 
+ENLARGED_WHOLE = 4_000_000
+"""Pixels; up to here a part is cut from the whole, which is quicker than computing the part alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How many cells a window is measured in."""
+    """The cells that a region is measured in: `columns` × `rows` over `window`, which is upright pixels."""
 
+    window: Window
     columns: int
     rows: int
     chroma_columns: int
@@ -68,15 +81,37 @@ class Means:
     chroma: Float32
 
 
-def grid(region: Region, window: Window) -> Grid:
-    """The cells of `window`, from the size of the whole outline: an object cut by the border gets fewer, not finer."""
+def grid(region: Region, width: int, height: int) -> Grid:
+    """The cells that `region` touches, in a picture of `width` × `height` upright pixels; it must touch the picture.
+
+    From the size of the whole outline: an object cut by the border gets fewer cells, not finer ones.
+    """
     x1, y1, x2, y2 = region.outline.outer
     short, long = sorted((x2 - x1, y2 - y1))
-    side = max(short / region.cells, long / MOST_CELLS, MIN_CELL) * region.strength
-    columns = max(1, math.floor((window[2] - window[0]) / side))
-    rows = max(1, math.floor((window[3] - window[1]) / side))
-    most_chroma = max(1, region.cells // 2)
-    return Grid(columns, rows, min(most_chroma, max(1, columns // 2)), min(most_chroma, max(1, rows // 2)))
+    side = max(short / region.cells, long / (ELONGATED * region.cells), MIN_CELL) * region.strength
+    pitch = MIN_CELL << math.ceil(math.log2(side / MIN_CELL))
+    shared = pitch * CHROMA_CELLS
+    left, right = _aligned(max(x1, 0), min(x2, width), shared, width)
+    top, bottom = _aligned(max(y1, 0), min(y2, height), shared, height)
+    across, down = right - left, bottom - top
+    return Grid(
+        (left, top, right, bottom),
+        max(1, across // pitch),
+        max(1, down // pitch),
+        max(1, across // shared),
+        max(1, down // shared),
+    )
+
+
+def _aligned(low: int, high: int, step: int, side: int) -> tuple[int, int]:
+    """`low` and `high` moved outward to whole steps from the picture's near border, or from the far one beside it.
+
+    So that no cell is narrower than a step. Where not even one step fits, or the object is as wide as the picture, it
+    is all of `side`.
+    """
+    if -(-high // step) * step <= side:
+        return low // step * step, -(-high // step) * step
+    return max(0, side - -(-(side - low) // step) * step), side
 
 
 def measure(rgb: UInt8Image, grid: Grid) -> Means:
@@ -91,34 +126,49 @@ def measure(rgb: UInt8Image, grid: Grid) -> Means:
     )
 
 
-def disturb(means: Means, secret: bytes, window: Window, strength: float, *, colored: bool) -> Means:
-    """`means` plus the noise that `secret` gives them in `window`, σ × `strength`; in chroma only if `colored`.
+def picture_secret(secret: bytes, file: bytes) -> bytes:
+    """The secret of the noise in the picture that `file` holds, from that of the deployment.
 
-    A keyed function of the means and the window: the same region of the same picture always gets the same noise, and
-    asking again gains nothing.
+    Without it whoever may send pictures could send some with known cells and learn the noise that others carry there.
     """
-    geometry = np.array([*window, *means.luma.shape])
-    message = b"".join(part.astype(np.int64).tobytes() for part in (geometry, means.luma, means.chroma))
-    noise = _normal(secret, message, means.luma.size + means.chroma.size)
-    luma, chroma = np.split(noise, [means.luma.size])
+    return hashlib.blake2b(file, key=hashlib.blake2b(secret, digest_size=64).digest()).digest()
+
+
+def disturb(means: Means, grid: Grid, secret: bytes, *, colored: bool) -> Means:
+    """`means` plus the noise that `secret` gives each cell of `grid`; in chroma only if `colored`.
+
+    A keyed function of the cell's place, size and mean: the same cell always gets the same noise, and asking again
+    gains nothing; another content gets another, so that differences show nothing either. It does not depend on the
+    strength, or two strengths would tell noise and content apart.
+    """
+    key = hashlib.blake2b(secret, digest_size=64).digest()
+    luma = _noise(key, grid.window, means.luma[:, :, None])[:, :, 0]
+    chroma = _noise(key, grid.window, means.chroma)
     return Means(
-        means.luma + luma.reshape(means.luma.shape) * np.float32(LUMA_NOISE * strength),
-        means.chroma + chroma.reshape(means.chroma.shape) * np.float32(CHROMA_NOISE * strength * colored),
+        means.luma + luma * np.float32(LUMA_NOISE),
+        means.chroma + chroma * np.float32(CHROMA_NOISE * colored),
     )
 
 
-def _normal(secret: bytes, message: bytes, count: int) -> Float32:
-    """`count` standard normal numbers that only the holder of `secret` can tell for `message` (Box and Muller, 1958).
+def _noise(key: bytes, window: Window, means: Float32) -> Float32:
+    """Two standard normal numbers for each of `means` (rows, columns, n): (rows, columns, 2) float32.
 
-    A cryptographic stream, not a statistical generator: whoever learns some of the numbers learns none of the others.
+    Box and Muller, 1958, over a keyed hash, not over a statistical generator: whoever learns some of the numbers learns
+    none of the others.
     """
-    key = hashlib.blake2b(secret, digest_size=64).digest()
-    seed = hashlib.blake2b(message, key=key).digest()
-    pairs = -(-count // 2)
-    raw = np.frombuffer(hashlib.shake_256(seed).digest(16 * pairs), "<u8").reshape(2, pairs)
+    rows, columns, channels = means.shape
+    x1, y1, x2, y2 = window
+    cells = np.empty((rows, columns, 4 + channels), "<i4")
+    cells[:, :, 0], cells[:, :, 1] = (x2 - x1) // columns, (y2 - y1) // rows
+    cells[:, :, 2] = x1 + np.arange(columns) * (x2 - x1) // columns
+    cells[:, :, 3] = (y1 + np.arange(rows) * (y2 - y1) // rows)[:, None]
+    cells[:, :, 4:] = means
+    each = cells.reshape(rows * columns, -1)
+    hashes = [hashlib.blake2b(cell.tobytes(), key=key, digest_size=16).digest() for cell in each]
+    raw = np.frombuffer(b"".join(hashes), "<u8").reshape(rows, columns, 2)
     uniform = (raw.astype(np.float64) + 0.5) / 2.0**64
-    radius, angle = np.sqrt(-2 * np.log(uniform[0])), 2 * np.pi * uniform[1]
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count].astype(np.float32)
+    radius, angle = np.sqrt(-2 * np.log(uniform[:, :, 0])), 2 * np.pi * uniform[:, :, 1]
+    return np.dstack([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)
 
 
 def paint(means: Means) -> UInt8Image:
@@ -134,11 +184,48 @@ def paint(means: Means) -> UInt8Image:
 
 def enlarge(cells: Pixels, size: tuple[int, int], *, smooth: bool) -> Pixels:
     """`cells` (rows, columns, C) over `size` (w, h): smooth to the eye, or as flat blocks."""
-    rows, columns, channels = cells.shape
+    channels = cells.shape[2]
     if not smooth:
         blocks = cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST)
         return cast(Pixels, blocks.reshape(size[1], size[0], channels))
+    large = cv2.resize(_smoothed(cells), size, interpolation=cv2.INTER_LINEAR)
+    return cast(Pixels, large.reshape(size[1], size[0], channels))
+
+
+def enlarge_part(cells: Pixels, size: tuple[int, int], part: Window, *, smooth: bool) -> Pixels:
+    """`enlarge(cells, size)[y1:y2, x1:x2]` for `part` = x1, y1, x2, y2, give or take one in the last digit.
+
+    Costs little time and memory where the part is small, too.
+    """
+    x1, y1, x2, y2 = part
+    if size[0] * size[1] <= ENLARGED_WHOLE:
+        return enlarge(cells, size, smooth=smooth)[y1:y2, x1:x2]
+    if not smooth:
+        rows, columns = cells.shape[:2]
+        across, down = np.arange(x1, x2) * columns // size[0], np.arange(y1, y2) * rows // size[1]
+        return cast(Pixels, cells[down][:, across])
+    samples = _smoothed(cells).astype(np.float32)
+    between = _between(_between(samples, size[1], y1, y2, 0), size[0], x1, x2, 1)
+    return cast(Pixels, np.rint(between, out=between).astype(cells.dtype))
+
+
+def _smoothed(cells: Pixels) -> Pixels:
+    """`cells` with `SMOOTH` samples for each, per side, and no edges between them."""
+    rows, columns, channels = cells.shape
     fine = cv2.resize(cells.astype(np.float32), (columns * SMOOTH, rows * SMOOTH), interpolation=cv2.INTER_LINEAR)
     fine = cv2.GaussianBlur(fine, (0, 0), SMOOTHING * SMOOTH, borderType=cv2.BORDER_REPLICATE)
-    large = cv2.resize(np.rint(fine).astype(cells.dtype), size, interpolation=cv2.INTER_LINEAR)
-    return cast(Pixels, large.reshape(size[1], size[0], channels))
+    return cast(Pixels, np.rint(fine).astype(cells.dtype).reshape(rows * SMOOTH, columns * SMOOTH, channels))
+
+
+def _between(samples: Float32, count: int, start: int, stop: int, axis: int) -> Float32:
+    """Elements `start` to `stop` of `samples` stretched to `count` along `axis`, linearly, as cv2.resize does it."""
+    last = samples.shape[axis] - 1
+    at = np.clip((np.arange(start, stop, dtype=np.float32) + 0.5) * ((last + 1) / count) - 0.5, 0, last)
+    low = at.astype(np.intp)
+    share = (at - low).astype(np.float32)[:, None, None] if axis == 0 else (at - low).astype(np.float32)[:, None]
+    below = samples.take(low, axis)
+    between: Float32 = samples.take(np.minimum(low + 1, last), axis)
+    between -= below
+    between *= share
+    between += below
+    return between

@@ -9,6 +9,9 @@ from service.imaging.raster import ColorModel, Pixels, UInt8Image
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of R, G, B in luma, ITU-R BT.601 (what JFIF uses)."""
 
+YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
+"""R, G, B to Y, Cb, Cr around 0, as in JFIF (ITU-T T.871 §7)."""
+
 SIXTEEN_BIT = 257
 """8-bit values times this fill the 16-bit range: 255 × 257 = 65535."""
 

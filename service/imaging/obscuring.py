@@ -10,7 +10,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from service.imaging.cells import disturb, enlarge, grid, measure, paint
+from service.imaging.cells import disturb, enlarge, enlarge_part, grid, measure, paint
 from service.imaging.color import from_rgb8, to_rgb8
 from service.imaging.detections import Float32
 from service.imaging.masking import Mask, Region
@@ -36,19 +36,48 @@ _SEAL: Final = _Seal()
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """What one region shows: `cells` (rows, columns, color channels), enlarged over `frame`.
+
+    `window`: what the region may change, not empty. It lies in `frame`, whose edges are those of cells: see `part`.
+    """
+
+    region: Region
+    window: Window
+    frame: Window
+    cells: Pixels
+
+    def part(self, window: Window) -> Pixels:
+        """What is shown in `window`, inside `frame`, in upright pixels: (h, w, C)."""
+        x1, y1, x2, y2 = self.frame
+        place = (window[0] - x1, window[1] - y1, window[2] - x1, window[3] - y1)
+        return enlarge_part(self.cells, (x2 - x1, y2 - y1), place, smooth=self.smooth)
+
+    @property
+    def smooth(self) -> bool:
+        return self.region.obscure is Obscure.BLUR
+
+
+@dataclass(frozen=True, slots=True)
 class Composite:
     """A raster with everything that its mask names hidden. Only `obscure` makes one, and only it can be encoded.
 
-    `windows`: x1, y1, x2, y2 in upright pixels; outside of them nothing has changed.
+    `layers`: what lies over the picture, the undermost first; with `mask`, all that the raster was changed by.
     """
 
     raster: Raster
-    windows: tuple[Window, ...]
+    mask: Mask
+    layers: tuple[Layer, ...]
     seal: InitVar[_Seal]
 
     def __post_init__(self, seal: _Seal) -> None:
         if seal is not _SEAL:
             raise TypeError("only obscure() makes a Composite")
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """x1, y1, x2, y2 in upright pixels; outside of them nothing has changed."""
+        return tuple(sorted({layer.window for layer in self.layers}))
 
 
 def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
@@ -63,12 +92,14 @@ def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
         raise ValueError("the mask is for a picture of another size")
     if not secret:
         raise ValueError("the noise needs a secret")
+    layers = []
     for region in _order(mask.regions):
         window = mask.window(region)
         if window[0] < window[2] and window[1] < window[3]:
-            _composite(raster, mask, region, window, _shown(raster, region, window, secret))
-    windows = {mask.window(region) for region in mask.regions}
-    return Composite(raster, tuple(sorted(w for w in windows if w[0] < w[2] and w[1] < w[3])), _SEAL)
+            layer = _layer(raster, region, window, secret)
+            _composite(raster, mask, layer, _shown(raster, layer))
+            layers.append(layer)
+    return Composite(raster, mask, tuple(layers), _SEAL)
 
 
 def _order(regions: tuple[Region, ...]) -> list[Region]:
@@ -87,33 +118,39 @@ def _size(region: Region) -> tuple[float, ...]:
     return ((x2 - x1) * (y2 - y1), x1, y1, x2, y2)
 
 
-def _shown(raster: Raster, region: Region, window: Window, secret: bytes) -> Pixels:
-    """What `region` shows: (h, w, C), with alpha if the raster has it."""
-    x1, y1, x2, y2 = window
-    pixels = raster.upright[y1:y2, x1:x2]
-    size = (x2 - x1, y2 - y1)
-    alpha = pixels[:, :, -1] if raster.alpha else None
+def _layer(raster: Raster, region: Region, window: Window, secret: bytes) -> Layer:
     if region.obscure is Obscure.FILL:
-        cells = from_rgb8(np.full((1, 1, 3), GRAY, np.uint8), raster.color, pixels.dtype)
-        opacity = float(np.iinfo(pixels.dtype).max)
-    else:
-        means = measure(to_rgb8(pixels, raster.color), grid(region, window))
-        noisy = disturb(means, secret, window, region.strength, colored=raster.color is not ColorModel.GRAY)
-        cells = from_rgb8(paint(noisy), raster.color, pixels.dtype)
-        opacity = round(float(alpha.mean())) if alpha is not None else 0.0
-    shown = enlarge(cells, size, smooth=region.obscure is Obscure.BLUR)
-    if alpha is None:
+        gray = from_rgb8(np.full((1, 1, 3), GRAY, np.uint8), raster.color, raster.pixels.dtype)
+        return Layer(region, window, window, gray)
+    measured = grid(region, raster.width, raster.height)
+    x1, y1, x2, y2 = measured.window
+    means = measure(to_rgb8(raster.upright[y1:y2, x1:x2], raster.color), measured)
+    noisy = disturb(means, measured, secret, colored=raster.color is not ColorModel.GRAY)
+    return Layer(region, window, measured.window, from_rgb8(paint(noisy), raster.color, raster.pixels.dtype))
+
+
+def _shown(raster: Raster, layer: Layer) -> Pixels:
+    """What `layer` shows in its window: (h, w, C), with alpha if the raster has it."""
+    x1, y1, x2, y2 = layer.window
+    left, top, right, bottom = layer.frame
+    shown = enlarge(layer.cells, (right - left, bottom - top), smooth=layer.smooth)[
+        y1 - top : y2 - top, x1 - left : x2 - left
+    ]
+    if not raster.alpha:
         return shown
-    return np.dstack([shown, np.full(alpha.shape, opacity, pixels.dtype)])
+    filled = layer.region.obscure is Obscure.FILL
+    alpha = raster.upright[top:bottom, left:right, -1]
+    opacity = float(np.iinfo(shown.dtype).max) if filled else round(float(alpha.mean()))
+    return np.dstack([shown, np.full(shown.shape[:2], opacity, shown.dtype)])
 
 
-def _composite(raster: Raster, mask: Mask, region: Region, window: Window, shown: Pixels) -> None:
-    """Writes `shown` into `window` of `raster` as far as the mask covers it."""
-    x1, y1, x2, y2 = window
+def _composite(raster: Raster, mask: Mask, layer: Layer, shown: Pixels) -> None:
+    """Writes `shown` into the layer's window of `raster` as far as the mask covers it."""
+    x1, y1, x2, y2 = layer.window
     rows = max(BAND_ROWS, BAND_PIXELS // (x2 - x1))
     for top in range(y1, y2, rows):
         bottom = min(top + rows, y2)
-        alpha = mask.alpha(region, (x1, top, x2, bottom))
+        alpha = mask.alpha(layer.region, (x1, top, x2, bottom))
         target = raster.upright[top:bottom, x1:x2]
         target[:] = _blend(shown[top - y1 : bottom - y1], target, alpha)
 
@@ -121,7 +158,7 @@ def _composite(raster: Raster, mask: Mask, region: Region, window: Window, shown
 def _blend(over: Pixels, under: Pixels, alpha: Float32) -> Pixels:
     """`over` where `alpha` (h, w) is 1, `under` where it is 0, each exactly."""
     if under.dtype == np.uint8:
-        mixed = cv2.blendLinear(over, np.ascontiguousarray(under), alpha, 1 - alpha)
+        mixed = cv2.blendLinear(np.ascontiguousarray(over), np.ascontiguousarray(under), alpha, 1 - alpha)
         return cast(Pixels, mixed.reshape(under.shape))
     weight = alpha[:, :, None]
     blended: Pixels = np.rint(under + weight * (over.astype(np.float32) - under)).astype(np.uint16)

@@ -123,6 +123,37 @@ class PolygonOutline:
         return _eased(1 - inner / np.float32(feather + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class UnionOutline:
+    """Everything that at least one of `parts` covers, at least two."""
+
+    parts: tuple[Outline, ...]
+
+    @property
+    def bounds(self) -> Box:
+        x1, y1, x2, y2 = zip(*(part.bounds for part in self.parts), strict=True)
+        return min(x1), min(y1), max(x2), max(y2)
+
+    @property
+    def outer(self) -> Window:
+        x1, y1, x2, y2 = zip(*(part.outer for part in self.parts), strict=True)
+        return min(x1), min(y1), max(x2), max(y2)
+
+    def alpha(self, window: Window) -> Float32:
+        alpha = np.zeros((window[3] - window[1], window[2] - window[0]), np.float32)
+        for part in self.parts:
+            x1, y1, x2, y2 = common(part.outer, window)
+            if x1 < x2 and y1 < y2:
+                place = alpha[y1 - window[1] : y2 - window[1], x1 - window[0] : x2 - window[0]]
+                np.maximum(place, part.alpha((x1, y1, x2, y2)), out=place)
+        return alpha
+
+
+def common(one: Window, other: Window) -> Window:
+    """What both windows hold; empty if x1 ≥ x2 or y1 ≥ y2."""
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
 def polygon_pixels(area: Area, window: Window) -> tuple[Bools, Bools]:
     """The pixels of `window` that the polygon touches, and those that lie wholly inside it: two (h, w) bool, exact.
 

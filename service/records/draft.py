@@ -11,14 +11,15 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from service import __version__
-from service.records.receipt import DetectionFacts, InputFacts, ModelFacts, Outcome, OutputFacts, Receipt
+from service.records.receipt import DetectionFacts, InputFacts, ModelFacts, Outcome, OutputFacts, Receipt, ResidualFacts
 
 
 @dataclass(slots=True)
 class Draft:
     """What is known so far. `caller` is the key's id, `source_ref` the caller's own opaque reference.
 
-    `committed` is set once the receipt is stored, whatever its outcome.
+    `found` is for the answer, `detections` for the receipt. `committed` is set once the receipt is stored, whatever
+    its outcome.
     """
 
     caller: str | None = None
@@ -33,7 +34,9 @@ class Draft:
     engine: str | None = None
     tiles: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    found: tuple[DetectionFacts, ...] = ()
     detections: tuple[DetectionFacts, ...] | None = None
+    residual: ResidualFacts | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     committed: bool = False
 
@@ -67,5 +70,6 @@ class Draft:
             tiles=self.tiles,
             counts=dict(self.counts),
             detections=self.detections,
+            residual=self.residual,
             timings_ms=dict(self.timings_ms),
         )

@@ -41,6 +41,23 @@ class OutputFacts:
     rewrite: Rewrite = Rewrite.NONE
 
 
+class ResidualOutcome(StrEnum):
+    """How a search of the finished picture ended; `hidden` means that the last one found nothing any more."""
+
+    CLEAN = "clean"
+    ACCEPTED = "accepted"
+    HIDDEN = "hidden"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualFacts:
+    """What searching the finished picture again found outside the masks: objects of all rounds, and what followed."""
+
+    count: int
+    outcome: ResidualOutcome
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     name: str
@@ -60,7 +77,10 @@ class DetectionFacts:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One request's record; `id` is a UUIDv7, times are UTC, `timings_ms` is per stage."""
+    """One request's record; `id` is a UUIDv7, times are UTC, `timings_ms` is per stage.
+
+    `residual` is None where the finished picture was not searched again.
+    """
 
     id: UUID
     received_at: datetime
@@ -79,4 +99,5 @@ class Receipt:
     tiles: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     detections: tuple[DetectionFacts, ...] | None = None
+    residual: ResidualFacts | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

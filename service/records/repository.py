@@ -18,6 +18,8 @@ from service.records.receipt import (
     Outcome,
     OutputFacts,
     Receipt,
+    ResidualFacts,
+    ResidualOutcome,
     Rewrite,
 )
 from service.records.tables import receipts
@@ -115,6 +117,7 @@ def _row(receipt: Receipt) -> dict[str, Any]:
         "tiles": receipt.tiles,
         "counts": receipt.counts,
         "detections": None if receipt.detections is None else [asdict(each) for each in receipt.detections],
+        "residual": None if receipt.residual is None else asdict(receipt.residual),
         "timings_ms": receipt.timings_ms,
         "service_version": receipt.service_version,
     }
@@ -122,7 +125,7 @@ def _row(receipt: Receipt) -> dict[str, Any]:
 
 def _receipt(row: RowMapping) -> Receipt:
     """The receipt that `_row` turned into `row`."""
-    detections = row["detections"]
+    detections, residual = row["detections"], row["residual"]
     return Receipt(
         id=row["id"],
         received_at=row["received_at"],
@@ -143,6 +146,7 @@ def _receipt(row: RowMapping) -> Receipt:
         tiles=row["tiles"],
         counts=row["counts"],
         detections=None if detections is None else tuple(_detection(each) for each in detections),
+        residual=None if residual is None else ResidualFacts(residual["count"], ResidualOutcome(residual["outcome"])),
         timings_ms=row["timings_ms"],
     )
 

@@ -82,6 +82,7 @@ receipts = Table(
     Column("tiles", Integer, nullable=False),
     Column("counts", json_type(), nullable=False),
     Column("detections", json_type()),
+    Column("residual", json_type()),
     Column("timings_ms", json_type(), nullable=False),
     Column("service_version", String(32), nullable=False),
     CheckConstraint("outcome IN ('ok', 'rejected', 'failed')", name="outcome"),

@@ -39,11 +39,12 @@ LEAKY = {
     ImageFormat.WEBP: leaky_webp,
     ImageFormat.TIFF: leaky_tiff,
 }
-PLAIN = {each: with_pillow(RGB, each.value.upper()) for each in ImageFormat}
+FORMATS = list(LEAKY)
+PLAIN = {each: with_pillow(RGB, each.value.upper()) for each in FORMATS}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ImageFormat)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_size_is_reported_upright_and_as_stored(kind: ImageFormat, orientation: int) -> None:
     source = inspect(LEAKY[kind](RGB, orientation), LIMITS)
     assert source.format is kind
@@ -94,10 +95,9 @@ def test_how_it_was_coded() -> None:
     ("data", "name"),
     [
         (b"GIF89a" + bytes(20), "GIF"),
-        (b"BM" + bytes(60), "BMP"),
         (b"%PDF-1.7", "PDF"),
-        (b"\0\0\0\x18ftypheic", "HEIC"),
-        (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"\xff\x0a" + bytes(20), "JPEG XL"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\0crx isom", "camera raw"),
         (b"\0\0\0\x18ftypisom", "video"),
         (b'<?xml version="1.0"?><svg/>', "SVG"),
         (b"\n <svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
@@ -109,7 +109,7 @@ def test_how_it_was_coded() -> None:
 def test_other_formats_are_named(data: bytes, name: str) -> None:
     with pytest.raises(UnsupportedFormat, match=name) as refused:
         inspect(data, LIMITS)
-    assert "JPEG, PNG, WebP and TIFF" in refused.value.detail
+    assert "JPEG, PNG, WebP, TIFF, BMP, AVIF, HEIC and JPEG 2000" in refused.value.detail
 
 
 def with_size(data: bytes, kind: ImageFormat, width: int, height: int) -> bytes:
@@ -130,7 +130,7 @@ def with_size(data: bytes, kind: ImageFormat, width: int, height: int) -> bytes:
     return data.replace(old, code)
 
 
-@pytest.mark.parametrize("kind", ImageFormat)
+@pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize(("width", "height"), [(2_000, 2_000), (5_001, 1)])
 def test_limits_hold_by_the_header(kind: ImageFormat, width: int, height: int) -> None:
     data = with_size(PLAIN[kind], kind, width, height)
@@ -273,7 +273,7 @@ def test_a_progressive_jpeg_of_endless_scans_is_refused() -> None:
         inspect(data[:-2] + data[last:-2] * 120 + data[-2:], LIMITS)
 
 
-@pytest.mark.parametrize("kind", ImageFormat)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_every_truncation_is_refused(kind: ImageFormat) -> None:
     data = PLAIN[kind] if kind is not ImageFormat.TIFF else with_pillow(RGB, "TIFF", compression="tiff_adobe_deflate")
     decode(inspect(data, LIMITS))
@@ -283,7 +283,7 @@ def test_every_truncation_is_refused(kind: ImageFormat) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(ImageFormat)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8))
+@given(st.sampled_from(FORMATS), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8))
 def test_damage_ends_in_a_picture_or_in_a_plain_refusal(kind: ImageFormat, damage: list[tuple[float, int]]) -> None:
     data = bytearray(LEAKY[kind](RGB[:16, :16]))
     for where, value in damage:

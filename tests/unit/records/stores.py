@@ -16,6 +16,8 @@ from service.records.receipt import (
     Outcome,
     OutputFacts,
     Receipt,
+    ResidualFacts,
+    ResidualOutcome,
     Rewrite,
 )
 from service.records.repository import ReceiptRepository
@@ -71,5 +73,6 @@ def full() -> Receipt:
             DetectionFacts("face", 0.9321, (0.1, 2.0, 30.3, 4000.7), "face/1"),
             DetectionFacts("plate", 1.0, (-1.5, 0.0, 1e-7, 123456.7), "plate/12"),
         ),
+        residual=ResidualFacts(2, ResidualOutcome.HIDDEN),
         timings_ms={"decode": 12.345, "detect": 0.001, "wait": 0.0},
     )
