@@ -19,14 +19,18 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run $(MODELS) ## Set everything up and start the service on 127.0.0.1:8080
-	@exec $(BIN)/veil serve
+	@sh deploy/install-libturbojpeg.sh
+	@exec env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/veil serve
 
 test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
+	-@sh tests/install-debian.sh
 	@bash tests/triton/install.sh
+	@bash tests/panoramax/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
 
 check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests
+	-@sh tests/install-debian.sh
 	$(BIN)/pytest -q tests/unit tests/property tests/docs
 
 .PHONY: lint

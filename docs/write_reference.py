@@ -6,6 +6,7 @@ import typer
 from pydantic import SecretStr
 from typer.main import get_command
 
+from docs.metadata_page import metadata_page
 from service.api.problems import KINDS
 from service.cli import main as command_line
 from service.settings import Group, Settings, variable
@@ -77,7 +78,12 @@ def walk(command: typer.core.TyperGroup | typer.core.TyperCommand, path: str, li
         walk(children[name], f"{path} {name}", lines)
 
 
-PAGES = {"settings.md": settings_page, "problems.md": problems_page, "commands.md": commands_page}
+PAGES = {
+    "settings.md": settings_page,
+    "problems.md": problems_page,
+    "commands.md": commands_page,
+    "metadata.md": lambda: metadata_page(NOTE),
+}
 
 
 def main() -> None:

@@ -10,22 +10,26 @@ from service.errors import Overloaded
 
 MIN_RETRY, MAX_RETRY = 1.0, 60.0
 SMOOTHING = 0.2
+MOST_HELD = 1024
+"""Patient requests that may wait for a place: each is an open connection."""
 
 
 class Admission:
     """`workers` requests are worked on, `queue` more may wait, none longer than `wait_seconds`.
 
     A place is taken before the upload is read, which bounds the memory of waiting uploads; a worker is taken after.
+    A protocol whose clients cannot come back later may be patient: its requests wait for a place with nothing read.
     """
 
     def __init__(self, *, workers: int, queue: int, wait_seconds: float) -> None:
         self._workers = asyncio.Semaphore(workers)
         self._worker_count = workers
-        self._limit = workers + queue
+        self._places = asyncio.Semaphore(workers + queue)
         self._wait_seconds = wait_seconds
         self._typical_seconds = 1.0
         self.places = 0
         self.working = 0
+        self.held = 0
 
     @property
     def waiting(self) -> int:
@@ -39,24 +43,35 @@ class Admission:
         return min(MAX_RETRY, max(MIN_RETRY, math.ceil(rounds * self._typical_seconds)))
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Holds one place. Raises Overloaded at once if all are taken."""
-        if self.places >= self._limit:
-            raise Overloaded(retry_after=self.retry_after)
+    async def place(self, patience: float = 0.0) -> AsyncIterator[None]:
+        """Holds one place, in the order of asking. Raises Overloaded if none gets free within `patience` seconds.
+
+        Without patience, and where too many wait already, that is at once.
+        """
+        if self._places.locked():
+            if patience <= 0 or self.held >= MOST_HELD:
+                raise Overloaded(retry_after=self.retry_after)
+            self.held += 1
+            try:
+                await self._acquire(self._places, patience)
+            finally:
+                self.held -= 1
+        else:
+            await self._places.acquire()
         self.places += 1
         try:
             yield
         finally:
             self.places -= 1
+            self._places.release()
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """Holds one worker; only inside `place`. Raises Overloaded if none gets free within the wait."""
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._workers.acquire()
-        except TimeoutError:
-            raise Overloaded(retry_after=self.retry_after) from None
+    async def worker(self, patience: float = 0.0) -> AsyncIterator[None]:
+        """Holds one worker; only inside `place`.
+
+        Raises Overloaded if none gets free within `wait_seconds`, or within `patience` if that is longer.
+        """
+        await self._acquire(self._workers, max(self._wait_seconds, patience))
         self.working += 1
         started = time.monotonic()
         try:
@@ -66,3 +81,10 @@ class Admission:
             self._typical_seconds += SMOOTHING * (spent - self._typical_seconds)
             self.working -= 1
             self._workers.release()
+
+    async def _acquire(self, free: asyncio.Semaphore, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await free.acquire()
+        except TimeoutError:
+            raise Overloaded(retry_after=self.retry_after) from None

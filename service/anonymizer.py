@@ -8,33 +8,54 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from service.detection.memory import DetectionMemory
 from service.detection.tiled import TiledDetection
 from service.errors import (
     InvalidRequest,
     NotPermitted,
     Overloaded,
     RecordStoreUnavailable,
+    ResidualFound,
     Unauthenticated,
     UploadRejected,
     VeilError,
 )
+from service.imaging.cells import picture_secret
 from service.imaging.codec import decode, encode
-from service.imaging.detections import Detections
+from service.imaging.detections import Detections, merge
+from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
-from service.imaging.masking import build_mask
-from service.imaging.obscuring import obscure
+from service.imaging.jpeg_patch import patch
+from service.imaging.masking import Mask, build_mask
+from service.imaging.obscuring import Composite, obscure
 from service.imaging.raster import Raster
+from service.imaging.residual import residual
 from service.imaging.source import ImageFormat, Source, SourceLimits, inspect
+from service.imaging.turbojpeg import TurboJpeg
+from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
 from service.observability.logs import get_logger
-from service.policy import OutputFormat, Policy
+from service.policy import Coding, Effort, Policy, Residual, Verify
 from service.records.draft import Draft
-from service.records.receipt import DetectionFacts, InputFacts, ModelFacts, Outcome, OutputFacts, Receipt, Rewrite
+from service.records.receipt import (
+    DetectionFacts,
+    InputFacts,
+    ModelFacts,
+    Outcome,
+    OutputFacts,
+    Receipt,
+    ResidualFacts,
+    ResidualOutcome,
+    Rewrite,
+)
 
 T = TypeVar("T")
 logger = get_logger(__name__)
 
-REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded)
+REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
+
+HIDE_AGAIN = 2
+"""How often a picture is made anew because something was found in the finished one."""
 
 
 class ReceiptStore(Protocol):
@@ -61,6 +82,16 @@ class Found:
     receipt: Receipt
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A verified picture that is not recorded yet."""
+
+    data: bytes
+    format: ImageFormat
+    mask: Mask
+    rewrite: Rewrite
+
+
 class Anonymizer:
     """Everything that one image needs, built once. `secret` keys the noise inside masks."""
 
@@ -73,6 +104,7 @@ class Anonymizer:
         limits: SourceLimits,
         secret: bytes,
         keep_detections: bool = True,
+        turbojpeg: TurboJpeg | None = None,
     ) -> None:
         self._detection = detection
         self._receipts = receipts
@@ -80,6 +112,7 @@ class Anonymizer:
         self._limits = limits
         self._secret = secret
         self._keep_detections = keep_detections
+        self._turbojpeg = turbojpeg
 
     async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
@@ -87,24 +120,33 @@ class Anonymizer:
         Raises a VeilError of any kind, after a receipt that names it was stored (where that is possible).
         """
         async with self.recorded(draft):
-            source = await self._inspect(data, policy, draft)
-            raster = await self._on_cpu(draft, "decode", decode, source)
-            found = await self._search(raster, policy, draft)
-            mask = await self._on_cpu(draft, "mask", build_mask, found, policy, raster.width, raster.height)
-            composite = await self._on_cpu(draft, "obscure", obscure, raster, mask, self._secret)
-            to = source.format if policy.format is OutputFormat.SAME else ImageFormat(policy.format.value)
-            finished = await self._on_cpu(draft, "encode", encode, composite, to, policy.quality)
-            await self._on_cpu(draft, "verify", verify, finished, to, composite)
-            digest = await self._on_cpu(draft, "digest", _sha256, finished)
-            draft.output = OutputFacts(to.value, len(finished), digest, Rewrite.FULL)
-            receipt = await self._commit(draft)
-        return Anonymized(finished, to, source, receipt)
+            return await self.attempt(data, policy, draft)
+
+    async def attempt(
+        self, data: bytes, policy: Policy, draft: Draft, memory: DetectionMemory | None = None
+    ) -> Anonymized:
+        """As `anonymize`, but a failure is left for the caller to record, who may try again with the same draft.
+
+        `memory`: where what was found is looked up and kept.
+        """
+        source = await self._inspect(data, policy, draft)
+        output_format(source.format, policy.format)  # refused before any work
+        raster = await self._decode(source, policy, draft)
+        found = await self._search(raster, policy, draft, data, memory)
+        finished = await self._hide(source, raster, found, policy, draft)
+        del raster  # used up; a picture's worth of memory
+        if policy.verify is Verify.REDETECT:
+            finished = await self._search_again(finished, source, found, policy, draft)
+        digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
+        draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
+        receipt = await self._commit(draft)
+        return Anonymized(finished.data, finished.format, source, receipt)
 
     async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
             source = await self._inspect(data, policy, draft)
-            raster = await self._on_cpu(draft, "decode", decode, source)
+            raster = await self._decode(source, policy, draft)
             found = await self._search(raster, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
@@ -117,16 +159,89 @@ class Anonymizer:
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
         return source
 
-    async def _search(self, raster: Raster, policy: Policy, draft: Draft) -> Detections:
+    async def _decode(self, source: Source, policy: Policy, draft: Draft) -> Raster:
+        """The pixels, as stored or turned upright."""
+        raster = await self._on_cpu(draft, "decode", decode, source)
+        return await self._on_cpu(draft, "decode", store_upright, raster) if policy.upright else raster
+
+    async def _search(
+        self, raster: Raster, policy: Policy, draft: Draft, data: bytes = b"", memory: DetectionMemory | None = None
+    ) -> Detections:
         """Every detection at or over its threshold, for the mask; the draft gets the counted objects."""
         with draft.stage("detect"):
-            searched = await self._detection.run(raster, policy)
+            if memory is None:
+                searched = await self._detection.run(raster, policy)
+            else:
+                fingerprint = await self._on_cpu(draft, "fingerprint", memory.fingerprint, data, policy)
+                searched = await memory.recall(fingerprint, lambda: self._detection.run(raster, policy))
         draft.engine, draft.tiles = searched.engine, searched.tiles
         draft.models = tuple(ModelFacts(s.name, s.version, s.sha256) for s in searched.models)
-        objects = suppress(searched.detections)
-        draft.counts = objects.counts()
-        draft.detections = detection_facts(objects) if self._keep_detections else None
+        self._note(searched.detections, draft)
         return searched.detections
+
+    def _note(self, found: Detections, draft: Draft) -> None:
+        """What the receipt says of `found`."""
+        objects = suppress(found)
+        draft.counts = objects.counts()
+        draft.found = detection_facts(objects)
+        draft.detections = draft.found if self._keep_detections else None
+
+    async def _hide(self, source: Source, raster: Raster, found: Detections, policy: Policy, draft: Draft) -> Finished:
+        """The picture with everything in `found` hidden, encoded and verified; uses `raster` up."""
+        mask = await self._on_cpu(draft, "mask", build_mask, found, policy, raster.width, raster.height)
+        composite = await self._on_cpu(draft, "obscure", self._obscure, raster, mask, source)
+        to = output_format(source.format, policy.format)
+        data, rewrite = await self._on_cpu(draft, "encode", self._write, composite, source, to, policy)
+        await self._on_cpu(draft, "verify", verify, data, to, composite, policy.metadata_policy)
+        return Finished(data, to, mask, rewrite)
+
+    def _write(self, composite: Composite, source: Source, to: ImageFormat, policy: Policy) -> tuple[bytes, Rewrite]:
+        """The finished file: a JPEG changed under its masks only, where that can be done and is wanted."""
+        keep = policy.metadata_policy
+        if source.format is to is ImageFormat.JPEG and self._turbojpeg and not policy.reencode:
+            same = policy.coding is Coding.SAME
+            patched = patch(composite, source, self._turbojpeg, keep, keep_progressive=same)
+            if patched is not None:
+                return patched, Rewrite.PATCH
+        return encode(composite, to, policy.quality, keep), Rewrite.FULL
+
+    def _obscure(self, raster: Raster, mask: Mask, source: Source) -> Composite:
+        return obscure(raster, mask, picture_secret(self._secret, source.data))
+
+    async def _search_again(
+        self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
+    ) -> Finished:
+        """`finished` as the policy lets it out: searched by its finished bytes, and what is found hidden as well.
+
+        Raises ResidualFound if something is left that the policy does not accept.
+        """
+        count = 0
+        for attempt in range(1 + HIDE_AGAIN):
+            left = await self._residual(finished, policy, draft)
+            objects = len(suppress(left))
+            count += objects
+            if not objects:
+                draft.residual = ResidualFacts(count, ResidualOutcome.HIDDEN if count else ResidualOutcome.CLEAN)
+                return finished
+            if policy.residual is not Residual.HIDE or attempt == HIDE_AGAIN:
+                break
+            found = merge([found, left], found.classes, found.models)
+            self._note(found, draft)
+            raster = await self._decode(source, policy, draft)
+            finished = await self._hide(source, raster, found, policy, draft)
+            del raster
+        if policy.residual is Residual.ACCEPT:
+            draft.residual = ResidualFacts(count, ResidualOutcome.ACCEPTED)
+            return finished
+        draft.residual = ResidualFacts(count, ResidualOutcome.REFUSED)
+        raise ResidualFound
+
+    async def _residual(self, finished: Finished, policy: Policy, draft: Draft) -> Detections:
+        """What the most thorough search finds in the finished bytes and the mask does not account for."""
+        again = await self._on_cpu(draft, "redetect", _reopened, finished.data, self._limits)
+        with draft.stage("redetect"):
+            searched = await self._detection.run(again, policy.model_copy(update={"effort": Effort.THOROUGH}))
+        return await self._on_cpu(draft, "redetect", residual, searched.detections, finished.mask)
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
@@ -180,6 +295,11 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
         )
         for i in range(len(objects))
     )
+
+
+def _reopened(data: bytes, limits: SourceLimits) -> Raster:
+    """A finished picture, as whoever gets it will decode it."""
+    return decode(inspect(data, limits))
 
 
 def _sha256(data: bytes) -> str:

@@ -14,12 +14,14 @@ import cv2
 from service import __version__
 from service.admission import Admission
 from service.anonymizer import Anonymizer
-from service.api.services import OptionRules, Services, UploadLimits
+from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.tiled import TiledDetection
 from service.errors import RecordStoreUnavailable
+from service.imaging import turbojpeg
 from service.imaging.source import SourceLimits
+from service.imaging.turbojpeg import TurboJpeg
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
 from service.observability.logs import get_logger
@@ -88,6 +90,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
                 limits=SourceLimits(settings.limits.max_pixels, settings.limits.max_side),
                 secret=noise_secret(settings),
                 keep_detections=settings.records.detections,
+                turbojpeg=find_turbojpeg(),
             ),
             admission=Admission(
                 workers=settings.admission.workers,
@@ -96,6 +99,14 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
             ),
             policy=default_policy(settings, catalog),
         )
+
+
+def find_turbojpeg() -> TurboJpeg | None:
+    """The platform's libturbojpeg; without it, the service works on and says so."""
+    library = turbojpeg.load()
+    if library is None:
+        logger.warning("libturbojpeg-missing", effect="JPEGs are encoded anew, not only changed under their masks")
+    return library
 
 
 def read_catalog(settings: Settings) -> Catalog:
@@ -185,7 +196,15 @@ def default_policy(settings: Settings, catalog: Catalog) -> Policy:
         each.model_copy(update={"threshold": settings.defaults.threshold.get(name, each.threshold)})
         for name, each in known.items()
     ]
-    return Policy(classes=tuple(classes), effort=settings.defaults.effort, quality=settings.defaults.quality)
+    return Policy(
+        classes=tuple(classes),
+        effort=settings.defaults.effort,
+        quality=settings.defaults.quality,
+        verify=settings.defaults.verify,
+        residual=settings.defaults.residual,
+        metadata_owner=settings.metadata.owner,
+        metadata_allow=settings.metadata.allow,
+    )
 
 
 def noise_secret(settings: Settings) -> bytes:
@@ -216,7 +235,16 @@ def services(veil: Veil) -> Services:
         check_database=veil.database.check,
         check_detectors=veil.detection.check,
         metrics=Metrics(__version__, engine_name(settings)),
+        panoramax=panoramax_rules(settings),
     )
+
+
+def panoramax_rules(settings: Settings) -> PanoramaxRules | None:
+    """How the blur API is served, None where it is switched off."""
+    networks = settings.panoramax_networks
+    if not networks:
+        return None
+    return PanoramaxRules(networks, settings.panoramax.hold_seconds, settings.panoramax.annotations)
 
 
 async def require_keys(veil: Veil) -> None:

@@ -111,6 +111,25 @@ def anonymize(
 
 
 @main.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Pictures to look into.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what FILES are made of and what becomes of each part; exit 1 if any part is one that Veil never writes."""
+    from service.inspection import clean, document, inspect_files, show
+
+    with plain_errors():
+        results = list(inspect_files(files))
+    if as_json:
+        sys.stdout.write(document(results) + "\n")
+    else:
+        for path, result in results:
+            show(out, path, result)
+    if not all(clean(result) for _, result in results):
+        raise typer.Exit(1)
+
+
+@main.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.app import StartError, default_policy, open_detectors
 from service.errors import RecordStoreUnavailable, VeilError
+from service.imaging import turbojpeg
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
 from service.records.database import Database
@@ -38,8 +39,19 @@ async def examine() -> AsyncIterator[Finding]:
     if catalog is not None:
         async for finding in _models(settings, catalog):
             yield finding
+    yield _libturbojpeg()
     async for finding in _records(settings):
         yield finding
+
+
+def _libturbojpeg() -> Finding:
+    library = turbojpeg.load()
+    if library is None:
+        text = (
+            "missing: JPEGs are encoded anew, not only changed under their masks; on Debian: apt install libturbojpeg0"
+        )
+        return Finding("libturbojpeg", False, text)
+    return Finding("libturbojpeg", True, f"{library.version}: JPEGs are changed under their masks only")
 
 
 async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding]:

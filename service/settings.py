@@ -9,16 +9,18 @@ import json
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from service.policy import Effort
+from service.imaging.exif_tags import resolve
+from service.policy import Effort, Residual, Verify
 
 PREFIX = "VEIL_"
 MIB = 1024 * 1024
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class SettingsError(Exception):
@@ -135,13 +137,56 @@ class Defaults(Group):
     threshold: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict, description='Score threshold per class, as JSON: {"face": 0.2}.'
     )
-    quality: Annotated[int, Field(ge=50, le=100)] = Field(95, description="JPEG and WebP quality, where re-encoded.")
+    quality: Annotated[int, Field(ge=50, le=100)] = Field(
+        95, description="JPEG, WebP and AVIF quality, where re-encoded."
+    )
+    verify: Verify = Field(
+        Verify.STRUCTURE, description="'structure', or 'redetect': search each finished picture again, thoroughly."
+    )
+    residual: Residual = Field(
+        Residual.HIDE, description="What follows if 'redetect' finds something: accept, hide or refuse."
+    )
 
 
 class Obscuring(Group):
     secret: SecretStr | None = Field(
         None, description="Key of the noise that masks carry; unset: a random one for each start of the process."
     )
+
+
+class Metadata(Group):
+    """What the metadata modes `geo` and `keep` keep here; docs/reference/metadata.md has the lists."""
+
+    owner: bool = Field(
+        False, description="Whether 'keep' keeps names of people (artist, copyright, owner) and serial numbers."
+    )
+    allow: tuple[str, ...] = Field(
+        (),
+        description='EXIF tags that geo and keep keep besides their own, as JSON: ["ImageDescription", "0xC6D3"]. '
+        "Tags that can carry a picture are refused.",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _known(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted({resolve(listed) for listed in allow}))
+
+
+class Panoramax(Group):
+    """The blur API of Panoramax at /blur/: no keys, but a list of networks that may use it."""
+
+    enabled: bool | None = Field(
+        None, description="Whether /blur/ is there. Unset: if the service listens on loopback or networks are listed."
+    )
+    allow: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (),
+        description='Networks whose addresses may use it, as JSON: ["10.1.0.0/16"]. Unset: this machine only.',
+    )
+    hold_seconds: Annotated[float, Field(ge=0)] = Field(
+        300.0,
+        description="Longest time that a request is held while the service is full or a part of it is not available.",
+    )
+    annotations: bool = Field(False, description="Whether the answer lists what was hidden, as Panoramax annotations.")
 
 
 class LogFormat(StrEnum):
@@ -167,11 +212,21 @@ class Settings(Group):
     records: Records = Records()
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
+    metadata: Metadata = Metadata()
+    panoramax: Panoramax = Panoramax()
     logs: Logs = Logs()
 
     @property
     def keys_needed(self) -> bool:
         return not self.server.loopback if self.access.keys is None else self.access.keys
+
+    @property
+    def panoramax_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Who may use the blur API; empty if it is switched off."""
+        enabled = self.panoramax.enabled
+        if enabled is None:
+            enabled = self.server.loopback or bool(self.panoramax.allow)
+        return (self.panoramax.allow or LOOPBACK) if enabled else ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -225,7 +280,7 @@ def _collect(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], lis
         if field in values.get(group, {}):
             wrong.append(f"{name}: given twice, once as _FILE")
             continue
-        if text.startswith("{"):
+        if _is_json(group, field):
             try:
                 values.setdefault(group, {})[field] = json.loads(text)
                 continue
@@ -234,6 +289,14 @@ def _collect(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], lis
                 continue
         values.setdefault(group, {})[field] = text
     return values, wrong
+
+
+def _is_json(group: str, field: str) -> bool:
+    """Whether a setting is a table or a list, which an environment variable gives as JSON."""
+    model = Settings.model_fields[group].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, Group)
+    return get_origin(model.model_fields[field].annotation) in (dict, tuple)
 
 
 def _closest(name: str, known: Mapping[str, object]) -> str:

@@ -46,8 +46,9 @@ def exif_block(orientation: int) -> bytes:
     return bytes(exif.tobytes())
 
 
-@functools.cache  # a profile tells the second in which it was made
+@functools.cache
 def srgb_profile() -> bytes:
+    """Made once: it has the time in it."""
     return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 
 

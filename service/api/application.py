@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from service import __version__
-from service.api import documentation, health, native, receipts
+from service.api import documentation, health, native, panoramax, receipts
 from service.api.auth import authorize
 from service.api.health import Readiness
 from service.api.lingering import LingeringClose
@@ -58,6 +58,7 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
         dependencies=[Depends(authorize)],
     )
     app.include_router(native.router(rules))
+    app.include_router(panoramax.router())
     app.include_router(receipts.router())
     app.include_router(health.router())
     app.include_router(documentation.router())

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.problems import RouteNotFound
 from service.api.services import Services
 from service.errors import NotPermitted, Unauthenticated
 from service.records.keys import Role
@@ -21,6 +23,9 @@ class Permission(StrEnum):
     RECEIPTS = "receipts"
     """Receipts; a key with the role 'anonymize' sees only its own."""
 
+    NETWORK = "network"
+    """Decided by the caller's address alone, for clients that cannot send a key."""
+
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMIZE: frozenset({Permission.ANONYMIZE, Permission.MODELS, Permission.RECEIPTS}),
@@ -34,6 +39,10 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("GET", "/v1/receipts"): Permission.RECEIPTS,
     ("GET", "/v1/receipts/{id}"): Permission.RECEIPTS,
     ("GET", "/v1/models"): Permission.MODELS,
+    ("POST", "/blur/"): Permission.NETWORK,
+    ("POST", "/blur"): Permission.NETWORK,
+    ("GET", "/blur/"): Permission.NETWORK,
+    ("GET", "/blur"): Permission.NETWORK,
     ("GET", "/livez"): Permission.NONE,
     ("GET", "/readyz"): Permission.NONE,
     ("GET", "/problems/{slug}"): Permission.NONE,
@@ -42,6 +51,9 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("GET", "/docs/static/{name}"): Permission.NONE,
 }
 """Every route there is; one that is missing here is refused (and a test fails)."""
+
+
+NOT_LISTED = "This address is open only to the networks that the deployment lists."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +78,39 @@ ServicesOf = Annotated[Services, Depends(get_services)]
 
 
 async def authorize(request: Request, services: ServicesOf) -> None:
-    """Runs before every route. Raises Unauthenticated or NotPermitted; else `request.state.caller` is set."""
+    """Runs before every route; afterwards `request.state.caller` is set.
+
+    Raises Unauthenticated or NotPermitted, and RouteNotFound where the route is switched off.
+    """
     needed = ROUTES.get((request.method, request.scope["route"].path))
     if needed is Permission.NONE:
+        return
+    if needed is Permission.NETWORK:
+        _require_network(request, services)
+        request.state.caller = Caller(role=Role.ANONYMIZE)
         return
     caller = await _authenticate(request, services)
     request.state.caller = caller
     if needed is None or needed not in GRANTS[caller.role]:
         raise NotPermitted
+
+
+def _require_network(request: Request, services: Services) -> None:
+    """Raises NotPermitted unless the request comes from a listed network, RouteNotFound if there is no list.
+
+    The address is that of the connection, or what a reverse proxy on this machine says in X-Forwarded-For.
+    """
+    rules = services.panoramax
+    if rules is None:
+        raise RouteNotFound
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        raise NotPermitted(NOT_LISTED) from None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if not any(address in network for network in rules.networks):
+        raise NotPermitted(NOT_LISTED)
 
 
 async def _authenticate(request: Request, services: Services) -> Caller:

@@ -30,7 +30,7 @@ RECEIPT: dict[str, Any] = {
         "format": "jpeg",
         "bytes": 5098120,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "rewrite": "full",
+        "rewrite": "patch",
     },
     "policy": {"classes": [{"name": "face", "threshold": 0.3}], "effort": "balanced"},
     "policy_digest": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
@@ -45,6 +45,7 @@ RECEIPT: dict[str, Any] = {
     "tiles": 42,
     "counts": {"face": 1, "plate": 1},
     "detections": DETECTIONS,
+    "residual": {"count": 0, "outcome": "clean"},
     "timings_ms": TIMINGS,
     "service_version": "0.1.0",
 }

@@ -31,9 +31,12 @@ class Part:
 
 
 class ImageForm:
-    """A parser that is fed chunk by chunk. After `close`: the fields in their order, and what is wrong with them."""
+    """A parser that is fed chunk by chunk. After `close`: the fields in their order, and what is wrong with them.
 
-    def __init__(self, content_type: str, max_bytes: int) -> None:
+    `name`: of the part that holds the picture.
+    """
+
+    def __init__(self, content_type: str, max_bytes: int, name: str = IMAGE) -> None:
         """Raises MalformedRequest if `content_type` gives no usable boundary."""
         _, parameters = parse_options_header(content_type)
         boundary = parameters.get(b"boundary")
@@ -42,6 +45,7 @@ class ImageForm:
         self.fields: list[tuple[str, str]] = []
         self.problems: list[OptionProblem] = []
         self._max_bytes = max_bytes
+        self._name = name
         self._image: list[bytes] | None = None
         self._part = Part()
         self._header_name = b""
@@ -76,7 +80,9 @@ class ImageForm:
         if not self._ended:
             raise MalformedRequest(detail="The multipart body ends before its closing boundary.")
         if self._image is None:
-            self.problems.append(OptionProblem(f"/{IMAGE}", "the form needs a part 'image' with the picture"))
+            self.problems.append(
+                OptionProblem(f"/{self._name}", f"the form needs a part '{self._name}' with the picture")
+            )
             return b""
         image, self._image = self._image, None
         return b"".join(image)
@@ -103,11 +109,13 @@ class ImageForm:
         if part.headers.get(b"content-transfer-encoding", b"binary").lower() not in (b"binary", b"8bit", b"7bit"):
             raise MalformedRequest(detail="Content-Transfer-Encoding is not supported (RFC 7578, section 4.7).")
         part.name = name.decode("utf-8", "replace")
-        part.is_file = part.name == IMAGE
+        part.is_file = part.name == self._name
         if part.is_file and self._image is not None:
-            raise InvalidRequest([OptionProblem(f"/{IMAGE}", "given more than once")])
+            raise InvalidRequest([OptionProblem(f"/{self._name}", "given more than once")])
         if not part.is_file and b"filename" in parameters:
-            raise InvalidRequest([OptionProblem(f"/{escape(part.name)}", "the only file of the form is 'image'")])
+            raise InvalidRequest(
+                [OptionProblem(f"/{escape(part.name)}", f"the only file of the form is '{self._name}'")]
+            )
         if not part.is_file and len(self.fields) >= MAX_FIELDS:
             raise InvalidRequest([OptionProblem("", f"the form has more than {MAX_FIELDS} fields")])
 

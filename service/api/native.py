@@ -18,7 +18,7 @@ from service.api.problems import MalformedRequest, NotAcceptable
 from service.api.schemas import DetectDocument, ModelDocument, ModelsDocument, ReceiptDocument
 from service.api.services import OptionRules
 from service.errors import VeilError
-from service.imaging.formats import ImageFormat, sniff
+from service.imaging.formats import ImageFormat, output_format, sniff
 from service.policy import OutputFormat
 from service.records.draft import Draft
 from service.records.receipt import Receipt
@@ -53,7 +53,7 @@ def router(rules: OptionRules) -> APIRouter:
         operation_id="anonymize",
         summary="Hide faces and license plates",
         response_class=Response,
-        responses={200: _pictures(), **openapi.problems(*UPLOAD_PROBLEMS, errors.OutputRefused)},
+        responses={200: _pictures(), **openapi.problems(*UPLOAD_PROBLEMS, errors.OutputRefused, errors.ResidualFound)},
         openapi_extra={
             "parameters": openapi.parameters(rules, "anonymize"),
             "requestBody": openapi.request_body(rules, "anonymize"),
@@ -104,7 +104,7 @@ async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) ->
         return await services.anonymizer.anonymize(data, options.policy, draft), options
 
     done, options = await process(request, services, caller, "anonymize", acceptable, work)
-    headers = _headers(done.receipt)
+    headers = answer_headers(done.receipt)
     if accepted.representation((done.format.media_type,)) is Representation.IMAGE:
         return Response(done.data, media_type=done.format.media_type, headers=headers)
     source = done.source
@@ -125,7 +125,7 @@ async def detect(request: Request, response: Response, services: ServicesOf, cal
     found, options = await process(
         request, services, caller, "detect", lambda _options, _data: accepted.require(JSON), work
     )
-    response.headers.update(_headers(found.receipt))
+    response.headers.update(answer_headers(found.receipt))
     return DetectDocument.of(found, options.coordinates)
 
 
@@ -148,11 +148,14 @@ def _images(wanted: OutputFormat, data: bytes | None) -> tuple[str, ...]:
     """Media types that the answered picture may have."""
     if wanted is not OutputFormat.SAME:
         return (ImageFormat(wanted.value).media_type,)
-    return openapi.IMAGE_TYPES if data is None else (sniff(data).media_type,)
+    return openapi.WRITTEN_TYPES if data is None else (output_format(sniff(data), wanted).media_type,)
 
 
-def _headers(receipt: Receipt) -> dict[str, str]:
-    return {
+def answer_headers(receipt: Receipt) -> dict[str, str]:
+    """What every answer says of its receipt."""
+    found = receipt.residual
+    residual = {"Veil-Residual": f"count={found.count}, outcome={found.outcome}"} if found is not None else {}
+    return residual | {
         "Veil-Receipt": str(receipt.id),
         "Veil-Detections": _listed(receipt.counts),
         "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
@@ -167,7 +170,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _pictures() -> dict[str, Any]:
     """The answers of `anonymize` for the OpenAPI document."""
-    media = {each: {"schema": openapi.BINARY} for each in openapi.IMAGE_TYPES}
+    media = {each: {"schema": openapi.BINARY} for each in openapi.WRITTEN_TYPES}
     parts = {
         "type": "object",
         "description": "First part application/json (the receipt), second part the picture.",
@@ -175,6 +178,6 @@ def _pictures() -> dict[str, Any]:
     }
     return {
         "description": "The picture with everything hidden, upright as before.",
-        "headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Server-Timing"),
+        "headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Veil-Residual", "Server-Timing"),
         "content": {**media, MIXED: {"schema": parts}},
     }

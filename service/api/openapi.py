@@ -10,8 +10,10 @@ from service.api.options import COORDINATES, MAX_SOURCE_REF, PER_CLASS, PLAIN, O
 from service.api.problems import MEDIA_TYPE, kind_of
 from service.api.services import OptionRules
 from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
+from service.imaging.formats import WRITTEN, ImageFormat
 
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff")
+READ_TYPES = tuple(each.media_type for each in ImageFormat)
+WRITTEN_TYPES = tuple(each.media_type for each in WRITTEN)
 BINARY = {"type": "string", "format": "binary"}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 SECURITY_SCHEMES = {
@@ -26,9 +28,21 @@ DESCRIPTIONS: dict[str, tuple[str, Any]] = {
     "threshold": ("Least score of a detection; lower hides more.", 0.3),
     "effort": ("How small the objects are that are looked for.", "balanced"),
     "projection": ("How the picture maps the world. 'equirectangular' is refused by this version.", "auto"),
-    "metadata": ("Which metadata the answer keeps. 'geo' and 'keep' are refused by this version.", "strip"),
-    "format": ("Format of the answered picture.", "same"),
-    "quality": ("JPEG and WebP quality, where the picture is encoded anew.", 95),
+    "metadata": (
+        "Which metadata the answer keeps. strip: color profile, orientation, projection. geo: also position, time of "
+        "capture, camera make and model, attitude. keep: also all other plain EXIF and XMP; never embedded pictures.",
+        "strip",
+    ),
+    "geo": ("Rounds the position to a grid of at least so many meters; only with metadata=geo or keep.", "10m"),
+    "format": ("Format of the answered picture; HEIC and JPEG 2000 need one that is named here.", "same"),
+    "quality": (
+        "JPEG, WebP and AVIF quality, where the picture is encoded anew. A JPEG is, rather than only changed under the "
+        "masks, if this is given or the format is another.",
+        95,
+    ),
+    "coding": ("baseline: a progressive JPEG is answered as a sequential one; its pixels stay the same.", "same"),
+    "verify": ("'redetect' searches the finished picture again, thoroughly, beside and between the masks.", "redetect"),
+    "residual": ("What follows if 'redetect' finds something: accept, hide it as well, or refuse the picture.", "hide"),
     "regions": ("Areas that are hidden in any case, in pixels of the upright picture, as JSON.", "[[10,20,200,120]]"),
     "exclude": (
         "Areas that are left alone, like regions; 403 unless the deployment allows it. A region covers it again.",
@@ -47,6 +61,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Objects found, by class.",
         "schema": {"type": "string"},
         "example": "face=3, plate=1",
+    },
+    "Veil-Residual": {
+        "description": "What searching the finished picture again found, where verify=redetect asked for it.",
+        "schema": {"type": "string"},
+        "example": "count=1, outcome=hidden",
     },
     "Server-Timing": {
         "description": "Milliseconds per stage.",
@@ -102,7 +121,7 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
         schema = {"type": "string"} if base in ("regions", "exclude") else option_schema(name)
         properties[name] = {**schema, "description": text, "examples": [example]}
     form = {"type": "object", "required": [IMAGE], "properties": properties, "additionalProperties": False}
-    raw = {media: {"schema": BINARY} for media in IMAGE_TYPES}
+    raw = {media: {"schema": BINARY} for media in READ_TYPES}
     return {"required": True, "content": {**raw, "multipart/form-data": {"schema": form}}}
 
 

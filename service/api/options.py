@@ -17,13 +17,17 @@ from service.errors import InvalidRequest, NotPermitted, OptionProblem
 from service.policy import (
     Area,
     ClassPolicy,
+    Coding,
     Coordinates,
     Effort,
+    GeoPrecision,
     MetadataMode,
     Obscure,
     OutputFormat,
     Policy,
     Projection,
+    Residual,
+    Verify,
 )
 
 T = TypeVar("T")
@@ -41,8 +45,12 @@ PLAIN: dict[str, TypeAdapter[Any]] = {
     "effort": TypeAdapter(Effort),
     "projection": TypeAdapter(Projection),
     "metadata": TypeAdapter(MetadataMode),
+    "geo": TypeAdapter(GeoPrecision),
     "format": TypeAdapter(OutputFormat),
     "quality": TypeAdapter(Policy.model_fields["quality"].rebuild_annotation()),
+    "coding": TypeAdapter(Coding),
+    "verify": TypeAdapter(Verify),
+    "residual": TypeAdapter(Residual),
 }
 """Options that are a field of the policy."""
 
@@ -56,10 +64,12 @@ PER_CLASS: dict[str, TypeAdapter[Any]] = {
 
 COORDINATES: TypeAdapter[Coordinates] = TypeAdapter(Coordinates)
 
-HIDING = frozenset({"obscure", "strength", "margin", "metadata", "regions", "exclude", "format", "quality"})
+HIDING = frozenset(
+    {"obscure", "strength", "margin", "metadata", "geo", "regions", "exclude", "format", "quality", "coding"}
+) | {"verify", "residual"}
 """Options about the picture that is answered: they mean nothing where none is."""
 
-LATER = {("projection", "equirectangular"), ("metadata", "geo"), ("metadata", "keep")}
+LATER = {("projection", "equirectangular")}
 """Values that the interface has and this version does not do yet."""
 
 
@@ -119,10 +129,14 @@ class _Reader:
         values = {name: self._value(name, adapter) for name, adapter in PLAIN.items()}
         values |= {"region_obscure": general["obscure"], "region_strength": general["strength"]}
         values = {name: value for name, value in values.items() if value is not None}
+        if "quality" in self.given:
+            values["reencode"] = True  # a quality says that it shall be encoded; nothing else gives a patched JPEG one
         values |= {"regions": self._areas("regions"), "exclude": self._areas("exclude")}
         coordinates = self._value("coordinates", COORDINATES) or "upright"
         if coordinates == "stored" and (values["regions"] or values["exclude"]):
             self.refuse("coordinates", "regions and exclude are in upright pixels and cannot go with 'stored'")
+        if "geo" in self.given and values.get("metadata", self.rules.defaults.metadata) is MetadataMode.STRIP:
+            self.refuse("geo", "it rounds the position, which the answer has only with metadata=geo or metadata=keep")
         source_ref = self._source_ref()
         if self.problems:
             raise InvalidRequest(self.problems)

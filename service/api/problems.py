@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from service import errors
 from service.errors import InvalidRequest, OptionProblem, VeilError
+from service.imaging.formats import READ
 from service.observability.logs import get_logger
 
 logger = get_logger(__name__)
@@ -61,14 +62,14 @@ TRY_AGAIN = (
 )
 KINDS: dict[type[VeilError], Kind] = {
     VeilError: Kind(500, "A defect of the service. Report it with the request id; the log has the rest."),
-    errors.UploadRejected: Kind(422, "Send a JPEG, PNG, WebP or TIFF picture with one page."),
+    errors.UploadRejected: Kind(422, f"Send a picture with one page, as {READ}."),
     errors.UploadTooLarge: Kind(
         413, "Send a smaller file, or ask the operator to raise VEIL_LIMITS__MAX_UPLOAD_BYTES."
     ),
     errors.UploadIncomplete: Kind(
         408, "Send the whole body without pauses; on slow lines the operator can allow more."
     ),
-    errors.UnsupportedFormat: Kind(415, "Send JPEG, PNG, WebP or TIFF, as image/… or as multipart/form-data."),
+    errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/… or as multipart/form-data."),
     errors.CorruptImage: Kind(422, "Check the file: it does not decode completely."),
     errors.TooManyPixels: Kind(422, "Scale the picture down, or ask the operator to raise VEIL_LIMITS__MAX_PIXELS."),
     errors.UnsupportedFrames: Kind(422, "Split the file and send each page or frame as a picture of its own."),
@@ -89,6 +90,9 @@ KINDS: dict[type[VeilError], Kind] = {
     errors.DetectorTimeout: Kind(504, "Try again; for very large pictures the operator can allow more time."),
     errors.DetectorContractBroken: Kind(502, "The operator must check the models: 'veil doctor' says what is wrong."),
     errors.OutputRefused: Kind(500, "A defect of the service. Report it with the request id; no image was released."),
+    errors.ResidualFound: Kind(
+        422, "Ask for a more thorough search (effort, threshold), or for residual=hide or accept; see the receipt."
+    ),
     errors.RecordStoreUnavailable: Kind(503, TRY_AGAIN),
 }
 

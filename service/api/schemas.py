@@ -1,5 +1,6 @@
 """The wire shapes: what leaves as JSON, and how it is made from what the service knows."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,7 +12,7 @@ from service.api import examples
 from service.api.coordinates import Frame
 from service.models.catalog import ModelSpec
 from service.policy import Coordinates
-from service.records.receipt import DetectionFacts, Outcome, Receipt, Rewrite
+from service.records.receipt import DetectionFacts, Outcome, Receipt, ResidualOutcome, Rewrite
 
 Box = Annotated[
     tuple[float, float, float, float],
@@ -97,6 +98,13 @@ class ModelIdentity(Wire):
     sha256: str
 
 
+class ResidualDocument(Wire):
+    """What searching the finished picture again found outside the masks, and what followed."""
+
+    count: int
+    outcome: ResidualOutcome
+
+
 class ReceiptDocument(Wire):
     """The record of one request, failed ones too: never a pixel, a file name or a metadata value."""
 
@@ -119,6 +127,9 @@ class ReceiptDocument(Wire):
     counts: dict[str, int]
     detections: Annotated[
         list[DetectionDocument] | None, Field(description="null if the deployment does not keep them.")
+    ]
+    residual: Annotated[
+        ResidualDocument | None, Field(description="null if the finished picture was not searched again.")
     ]
     timings_ms: Timings
     service_version: str
@@ -145,6 +156,7 @@ class ReceiptDocument(Wire):
                 "tiles": receipt.tiles,
                 "counts": receipt.counts,
                 "detections": None if kept is None else [DetectionDocument.of(each, frame) for each in kept],
+                "residual": None if receipt.residual is None else asdict(receipt.residual),
                 "timings_ms": receipt.timings_ms,
                 "service_version": receipt.service_version,
             }

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from service.admission import Admission
 from service.anonymizer import Anonymizer
+from service.detection.memory import DetectionMemory
 from service.errors import VeilError
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
@@ -31,11 +33,25 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class PanoramaxRules:
+    """How the blur API of Panoramax is served: to whom, how long a request is held, whether annotations are given.
+
+    `memory`: makes repeats of the same upload cheap.
+    """
+
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    hold_seconds: float = 300.0
+    annotations: bool = False
+    memory: DetectionMemory = field(default_factory=DetectionMemory)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything behind the routes.
 
     `check_database` and `check_detectors` ask whether the parts can serve right now; they answer with the failure of
     each, by name, and None where there is none. `draining` is set once the process has been told to stop.
+    `panoramax`: None where the blur API is switched off.
     """
 
     anonymizer: Anonymizer
@@ -50,4 +66,5 @@ class Services:
     check_database: Callable[[], Awaitable[None]]
     check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]
     metrics: Metrics
+    panoramax: PanoramaxRules | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from service.api.multipart import FORM_BYTES, ImageForm
+from service.api.multipart import FORM_BYTES, IMAGE, ImageForm
 from service.api.services import UploadLimits
 from service.errors import OptionProblem, UnsupportedFormat, UploadIncomplete, UploadTooLarge
+from service.imaging.formats import READ
 
 MULTIPART = "multipart/form-data"
-EMPTY = OptionProblem("/image", "the picture is empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def check_headers(request: Request, limits: UploadLimits) -> None:
     """What can be refused before a byte is read. Raises UnsupportedFormat or UploadTooLarge."""
     media = media_type(request)
     if not media.startswith("image/") and media != MULTIPART:
-        raise UnsupportedFormat("Send the picture as image/jpeg, image/png, image/webp or image/tiff, or in a form.")
+        raise UnsupportedFormat(f"Send the picture ({READ}) as image/…, or in a form.")
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedFormat("A Content-Encoding is not supported; send the picture as it is.")
     declared = request.headers.get("content-length", "")
@@ -36,8 +36,8 @@ def check_headers(request: Request, limits: UploadLimits) -> None:
         raise UploadTooLarge
 
 
-async def read_upload(request: Request, limits: UploadLimits) -> Upload:
-    """The whole upload.
+async def read_upload(request: Request, limits: UploadLimits, part: str = IMAGE) -> Upload:
+    """The whole upload; `part` names the picture in a form.
 
     Raises UploadTooLarge as soon as it is, UploadIncomplete if the client leaves or takes longer than the timeout,
     MalformedRequest or InvalidRequest for a form that makes no sense. What is wrong with a single field, or a picture
@@ -46,21 +46,25 @@ async def read_upload(request: Request, limits: UploadLimits) -> Upload:
     try:
         async with asyncio.timeout(limits.timeout):
             if media_type(request) == MULTIPART:
-                return await _read_form(request, limits)
+                return await _read_form(request, limits, part)
             data = b"".join([chunk async for chunk in _bounded(request, limits)])
     except (TimeoutError, ClientDisconnect):
         raise UploadIncomplete from None
-    return Upload(data, problems=() if data else (EMPTY,))
+    return Upload(data, problems=() if data else (_empty(part),))
 
 
-async def _read_form(request: Request, limits: UploadLimits) -> Upload:
-    form = ImageForm(request.headers["content-type"], limits.max_bytes)
+async def _read_form(request: Request, limits: UploadLimits, part: str) -> Upload:
+    form = ImageForm(request.headers["content-type"], limits.max_bytes, part)
     async for chunk in _bounded(request, limits):
         form.write(chunk)
     data = form.close()
     if not data and not form.problems:
-        form.problems.append(EMPTY)
+        form.problems.append(_empty(part))
     return Upload(data, tuple(form.fields), tuple(form.problems))
+
+
+def _empty(part: str) -> OptionProblem:
+    return OptionProblem(f"/{part}", "the picture is empty")
 
 
 async def _bounded(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:

@@ -73,3 +73,58 @@ async def test_never_more_workers_than_configured() -> None:
 
     await asyncio.gather(*(work() for _ in range(20)))
     assert most == 3
+
+
+async def test_the_patient_wait_for_a_place_in_their_order_and_before_others() -> None:
+    admission = Admission(workers=1, queue=0, wait_seconds=60)
+    release, order = asyncio.Event(), []
+
+    async def patient(name: str) -> None:
+        async with admission.place(patience=60):
+            order.append(name)
+
+    first = asyncio.create_task(hold(admission, release))
+    await until(lambda: admission.working == 1)
+    waiting = [asyncio.create_task(patient(name)) for name in "abc"]
+    await until(lambda: admission.held == 3)
+    with pytest.raises(Overloaded):
+        await hold(admission, release)
+    release.set()
+    await asyncio.gather(first, *waiting)
+    assert order == ["a", "b", "c"]
+    assert (admission.places, admission.held) == (0, 0)
+
+
+async def test_patience_ends_and_a_cancelled_one_gives_up_its_turn() -> None:
+    admission = Admission(workers=1, queue=0, wait_seconds=60)
+    release = asyncio.Event()
+    first = asyncio.create_task(hold(admission, release))
+    await until(lambda: admission.working == 1)
+    with pytest.raises(Overloaded):
+        async with admission.place(patience=0.01):
+            pass
+    waiting = asyncio.create_task(admission.place(patience=60).__aenter__())
+    await until(lambda: admission.held == 1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    release.set()
+    await first
+    assert (admission.places, admission.held) == (0, 0)
+    await hold(admission, release)
+
+
+async def test_patience_has_a_limit_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.admission.MOST_HELD", 1)
+    admission = Admission(workers=1, queue=0, wait_seconds=60)
+    release = asyncio.Event()
+    first = asyncio.create_task(hold(admission, release))
+    await until(lambda: admission.working == 1)
+    waiting = asyncio.create_task(admission.place(patience=60).__aenter__())
+    await until(lambda: admission.held == 1)
+    with pytest.raises(Overloaded):
+        async with admission.place(patience=60):
+            pass
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    release.set()
+    await first

@@ -68,3 +68,42 @@ def test_every_setting_has_a_description() -> None:
         model = Settings.model_fields[group].annotation
         assert model is not None
         assert model.model_fields[field].description, f"{group}.{field}"
+
+
+def test_networks_are_a_json_list() -> None:
+    allow = Settings.load({"VEIL_PANORAMAX__ALLOW": '["10.1.0.0/16", "fd00::/8"]'}).panoramax.allow
+    assert [str(each) for each in allow] == ["10.1.0.0/16", "fd00::/8"]
+    for wrong in ("10.1.0.0/16", '["10.1.0.7/16"]', '["everybody"]'):
+        with pytest.raises(SettingsError, match="VEIL_PANORAMAX__ALLOW"):
+            Settings.load({"VEIL_PANORAMAX__ALLOW": wrong})
+
+
+@pytest.mark.parametrize(
+    ("environ", "networks"),
+    [
+        ({}, ["127.0.0.0/8", "::1/128"]),
+        ({"VEIL_SERVER__HOST": "0.0.0.0"}, []),
+        ({"VEIL_SERVER__HOST": "0.0.0.0", "VEIL_PANORAMAX__ENABLED": "true"}, ["127.0.0.0/8", "::1/128"]),
+        ({"VEIL_SERVER__HOST": "0.0.0.0", "VEIL_PANORAMAX__ALLOW": '["10.0.0.0/8"]'}, ["10.0.0.0/8"]),
+        ({"VEIL_PANORAMAX__ENABLED": "false", "VEIL_PANORAMAX__ALLOW": '["10.0.0.0/8"]'}, []),
+    ],
+)
+def test_the_blur_api_is_open_to_listed_networks_only(environ: dict[str, str], networks: list[str]) -> None:
+    assert [str(each) for each in Settings.load(environ).panoramax_networks] == networks
+
+
+def test_a_secret_may_look_like_json() -> None:
+    secret = Settings.load({"VEIL_OBSCURING__SECRET": "{[not json"}).obscuring.secret
+    assert secret is not None
+    assert secret.get_secret_value() == "{[not json"
+
+
+def test_tags_that_are_kept_are_named_as_exif_names_them() -> None:
+    listed = '["imagedescription", "0xC6D3", "0x8298"]'
+    assert Settings.load({"VEIL_METADATA__ALLOW": listed}).metadata.allow == ("0xC6D3", "Copyright", "ImageDescription")
+
+
+@pytest.mark.parametrize("tag", ["MakerNote", "0x927c", "XMP", "0x014A", "PrintIM", "Thumbnail"])
+def test_tags_that_can_carry_a_picture_cannot_be_kept(tag: str) -> None:
+    with pytest.raises(SettingsError, match=r"VEIL_METADATA__ALLOW: .*(kept nowhere|neither an EXIF tag)"):
+        Settings.load({"VEIL_METADATA__ALLOW": f'["{tag}"]'})

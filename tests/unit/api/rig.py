@@ -1,10 +1,12 @@
 """A service with real parts (SQLite, the pipeline, admission) behind detectors whose answers are known."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from service.anonymizer import Anonymizer
 from service.api.application import create_api
 from service.api.problems import MEDIA_TYPE
 from service.api.schemas import ProblemDocument
-from service.api.services import OptionRules, Services, UploadLimits
+from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
 from service.detection.detector import TileBoxes, Tiles
 from service.detection.tiled import TiledDetection
 from service.errors import DetectionFailed
 from service.imaging.source import SourceLimits
+from service.imaging.turbojpeg import load
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy, Shape
@@ -96,13 +99,14 @@ class Rig:
     def app(self, **changes: object) -> FastAPI:
         return create_api(replace(self.services, **changes))  # type: ignore[arg-type]
 
-    def client(self, app: FastAPI | None = None) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(app or self.app())
+    def client(self, app: FastAPI | None = None, address: str = "127.0.0.1") -> httpx.AsyncClient:
+        """A client at `address`."""
+        transport = httpx.ASGITransport(app or self.app(), client=(address, 50_000))
         return httpx.AsyncClient(transport=transport, base_url="http://veil.test")
 
     async def token(self, role: Role) -> tuple[str, str]:
         """A new key's id and token."""
-        key, token = await self.services.keys.create(f"{role}-{id(object())}", role)
+        key, token = await self.services.keys.create(f"{role}-{secrets.token_hex(8)}", role)
         return key.id, token
 
     async def receipts(self) -> list[dict[str, object]]:
@@ -128,6 +132,7 @@ async def build_rig(
                 cpu=cpu,
                 limits=SourceLimits(20_000_000, 10_000),
                 secret=b"secret",
+                turbojpeg=load(),
             ),
             admission=Admission(workers=workers, queue=queue, wait_seconds=wait_seconds),
             receipts=receipts,
@@ -140,6 +145,7 @@ async def build_rig(
             check_database=database.check,
             check_detectors=detection.check,
             metrics=Metrics("test", "onnxruntime"),
+            panoramax=PanoramaxRules((ip_network("127.0.0.0/8"),), hold_seconds=20.0),
         )
         try:
             yield Rig(services, database, face, plate)

@@ -30,7 +30,7 @@ def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])
 async def test_a_picture_comes_back_in_its_own_format_with_its_receipt(
     rig: Rig, client: httpx.AsyncClient, picture: Picture, kind: str
 ) -> None:
@@ -238,3 +238,21 @@ async def test_models_are_listed_with_what_they_run_on(client: httpx.AsyncClient
     assert models[0]["sha256"] == "ab" * 32
     assert models[0]["input"] == {"width": 640, "height": 640}
     assert models[0]["thresholds"] == {"face": 0.5}
+
+
+async def test_a_second_search_is_told_in_header_receipt_and_problem(
+    client: httpx.AsyncClient, picture: Picture
+) -> None:
+    """The known detector finds something in each tile of each level, so a finer search always finds something more."""
+    path, large = "/v1/anonymize?classes=face&effort=fast&verify=redetect", picture("JPEG", 1400, 1000)
+    hidden = await client.post(path, content=large, headers=JPEG)
+    count, outcome = hidden.headers["veil-residual"].split(", ")
+    assert (count != "count=0", outcome) == (True, "outcome=hidden")
+    stored = (await client.get(f"/v1/receipts/{hidden.headers['veil-receipt']}")).json()
+    assert stored["residual"] == {"count": int(count.removeprefix("count=")), "outcome": "hidden"}
+    refused = await client.post(f"{path}&residual=refuse", content=large, headers=JPEG)
+    body = problem(refused, 422, "residual-found")
+    stored = (await client.get(f"/v1/receipts/{body['receipt']}")).json()
+    assert (stored["outcome"], stored["residual"]["outcome"]) == ("rejected", "refused")
+    plain = await client.post("/v1/anonymize", content=picture(), headers=JPEG)
+    assert "veil-residual" not in plain.headers

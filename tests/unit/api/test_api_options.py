@@ -3,7 +3,20 @@ import pytest
 from service.api.options import Options, option_names, parse_options
 from service.api.services import OptionRules
 from service.errors import InvalidRequest, NotPermitted
-from service.policy import Area, ClassPolicy, Effort, Obscure, OutputFormat, Policy, Shape
+from service.policy import (
+    Area,
+    ClassPolicy,
+    Effort,
+    GeoPrecision,
+    MetadataMode,
+    MetadataPolicy,
+    Obscure,
+    OutputFormat,
+    Policy,
+    Residual,
+    Shape,
+    Verify,
+)
 
 FACE = ClassPolicy(name="face", threshold=0.3, margin=0.1, shape=Shape.ELLIPSE)
 PLATE = ClassPolicy(name="plate", threshold=0.4, margin=0.2, shape=Shape.BOX)
@@ -45,6 +58,9 @@ def test_every_option_reaches_the_policy() -> None:
             "regions": "[[1,2,30,40],[[0,0],[10,0],[5,8.5]]]",
             "format": "png",
             "quality": "77",
+            "verify": "redetect",
+            "residual": "refuse",
+            "coding": "baseline",
             "source_ref": "run 7/Straße",
         }
     )
@@ -60,6 +76,10 @@ def test_every_option_reaches_the_policy() -> None:
         projection="planar",  # type: ignore[arg-type]
         format=OutputFormat.PNG,
         quality=77,
+        verify=Verify.REDETECT,
+        residual=Residual.REFUSE,
+        reencode=True,
+        coding="baseline",  # type: ignore[arg-type]
         regions=(Area.from_box(1, 2, 30, 40), Area(points=((0, 0), (10, 0), (5, 8.5)))),
     )
     assert options.source_ref == "run 7/Straße"
@@ -94,6 +114,7 @@ def test_a_class_that_is_left_out_is_not_looked_for() -> None:
         {"format": "gif"},
         {"quality": "49"},
         {"quality": "80.5"},
+        {"coding": "progressive"},
         {"classes": ""},
         {"classes": "face,"},
         {"classes": "face,dog"},
@@ -103,8 +124,9 @@ def test_a_class_that_is_left_out_is_not_looked_for() -> None:
         {"source_ref": "line\nfeed"},
         {"coordinates": "raw"},
         {"projection": "equirectangular"},
-        {"metadata": "geo"},
-        {"metadata": "keep"},
+        {"metadata": "all"},
+        {"geo": "10m"},
+        {"geo": "5m", "metadata": "everything"},
     ],
 )
 def test_what_is_wrong_is_pointed_at(query: dict[str, str]) -> None:
@@ -151,6 +173,17 @@ def test_exclude_is_not_permitted_unless_the_deployment_allows_it() -> None:
 def test_regions_do_not_go_with_stored_coordinates() -> None:
     """They would be hidden in the wrong place of a picture that is turned."""
     assert pointers({"coordinates": "stored", "regions": "[[0,0,9,9]]"}) == {"/coordinates"}
+
+
+def test_a_position_is_rounded_only_where_there_is_one() -> None:
+    assert pointers({"metadata": "strip", "geo": "10m"}) == {"/geo"}
+    policy = parse({"metadata": "geo", "geo": "10m"}).policy
+    assert policy.metadata_policy == MetadataPolicy(MetadataMode.GEO, GeoPrecision.TEN)
+    listed = Policy(classes=RULES.defaults.classes, metadata=MetadataMode.KEEP, metadata_allow=("Copyright",))
+    policy = parse({"geo": "1m"}, rules=OptionRules(listed)).policy
+    assert policy.metadata_policy == MetadataPolicy(MetadataMode.KEEP, GeoPrecision.ONE, allow=("Copyright",))
+    for name in ("metadata_owner", "metadata_allow"):
+        assert pointers({name: "true"}) == {f"/{name}"}
 
 
 def test_detection_refuses_what_only_a_picture_can_show() -> None:

@@ -35,6 +35,7 @@ async def test_a_receipt_has_the_agreed_shape(client: httpx.AsyncClient, picture
         "tiles",
         "counts",
         "detections",
+        "residual",
         "timings_ms",
         "service_version",
     ]
