@@ -68,7 +68,7 @@ if ! podman image exists localhost/base:bookworm; then
     root=$(mktemp -d "$cache/base-XXXXXX")
     trap 'rm -rf "$root"' EXIT
     debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv,libturbojpeg0 \
-        bookworm "$root" "${mirror:-http://deb.debian.org/debian}" > "$cache/debootstrap.log" ||
+        bookworm "$root" ${mirror:+"$mirror"} > "$cache/debootstrap.log" ||
         unable "debootstrap failed; see $cache/debootstrap.log"
     tar -C "$root" -c . | podman import --quiet - localhost/base:bookworm > /dev/null
 fi
