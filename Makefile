@@ -31,7 +31,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 
 check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests
 	-@sh tests/install-debian.sh
-	$(BIN)/pytest -q tests/unit tests/property tests/docs
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" tests/unit tests/property tests/docs
 
 .PHONY: lint
 lint: $(VENV)/.dev

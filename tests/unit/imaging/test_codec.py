@@ -514,6 +514,7 @@ def large_files() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -529,6 +530,7 @@ def test_no_pixel_touches_the_disk(name: str, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["probe"]
 
 
+@pytest.mark.slow
 def test_memory_of_12_megapixels() -> None:
     """Peak over what the process had before, with the pixels themselves being 36 MB."""
     noisy = picture(3000, 4000, 3) // 2 + np.random.default_rng(0).integers(0, 60, (3000, 4000, 3), np.uint8)

@@ -23,7 +23,9 @@ def test_round_trip(moment: datetime, id: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", TEXT[:-1], TEXT + "AAAA", TEXT[:-1] + "!", TEXT[:-1] + "+", "ü" * 32, "f" + "_" * 31, "\0" * 32]
+    "text",
+    ["", "x", TEXT[:-1], TEXT + "AAAA", TEXT[:-1] + "!", TEXT[:-1] + "+", "ü" * 32, "f" + "_" * 31, "\0" * 32],
+    ids=["nothing", "short", "cut", "long", "no letter", "not URL-safe", "not ASCII", "no time", "zeros"],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
