@@ -1,0 +1,43 @@
+"""What every command shares: the two consoles, and how expected failures end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from service.app import StartError
+from service.errors import InvalidRequest, VeilError
+from service.models.catalog import ModelError
+from service.observability.logs import configure
+from service.settings import Settings, SettingsError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    err.print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Expected failures as one message and an exit code, without a traceback."""
+    try:
+        yield
+    except (SettingsError, StartError, ModelError) as error:
+        fail(str(error), 2)
+    except InvalidRequest as error:
+        fail("\n".join(f"{p.pointer.removeprefix('/')}: {p.detail}" for p in error.problems) or error.detail, 2)
+    except VeilError as error:
+        fail(error.detail + (f" ({error.cause})" if error.cause else ""))
+    except OSError as error:
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def settings_now() -> Settings:
+    settings = Settings.load()
+    configure(settings.logs.format, settings.logs.level)
+    return settings

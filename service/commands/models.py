@@ -1,0 +1,72 @@
+"""Commands on the detectors' files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from service.app import StartError
+from service.commands.console import err, out, plain_errors, settings_now
+from service.models.catalog import Catalog
+from service.models.verify import verify_files
+from service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Build, list, verify and export the detectors.")
+
+
+@app.command("build")
+def models_build() -> None:
+    """Obtain the published detectors and rewrite them into the contract."""
+    from service.models.build import build_models
+
+    with plain_errors():
+        for spec in build_models(
+            settings_now().models.repository, lambda text: err.print(text, markup=False, soft_wrap=True)
+        ):
+            out.print(f"{spec.label}  {spec.sha256}", soft_wrap=True)
+
+
+@app.command("list")
+def models_list() -> None:
+    """List the models of the catalog."""
+    with plain_errors():
+        catalog = read(settings_now())
+    table = Table("model", "classes", "tile", "threshold", "license", "sha256")
+    for spec in catalog.specs:
+        size = f"{spec.tile_width}×{spec.tile_height}"
+        table.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
+    out.print(table)
+
+
+@app.command("verify")
+def models_verify() -> None:
+    """Compare each model file with its checksum."""
+    with plain_errors():
+        catalog = read(settings_now())
+    problems = verify_files(catalog)
+    for problem in problems:
+        err.print(str(problem), markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    out.print(f"{len(catalog.specs)} models match their checksums")
+
+
+@app.command("export")
+def models_export(
+    target: Annotated[Path, typer.Argument(file_okay=False, help="Folder of the new Triton model repository.")],
+    engine: Annotated[str, typer.Option(help="onnxruntime, tensorrt or python.")] = "tensorrt",
+) -> None:
+    """Write a model repository for a Triton server."""
+    from service.models.export import export_repository
+
+    with plain_errors():
+        export_repository(read(settings_now()), target, engine)
+        out.print(f"wrote {target}")
+
+
+def read(settings: Settings) -> Catalog:
+    try:
+        return Catalog.read(settings.models.repository)
+    except (OSError, ValueError) as error:
+        raise StartError(str(error)) from error
