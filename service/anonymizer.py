@@ -2,11 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from service.detection.memory import DetectionMemory
 from service.detection.tiled import TiledDetection
@@ -22,20 +22,20 @@ from service.errors import (
 )
 from service.imaging.cells import picture_secret
 from service.imaging.codec import decode, encode
-from service.imaging.detections import Detections, merge
+from service.imaging.detections import Detections
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.raster import Raster
-from service.imaging.residual import residual
 from service.imaging.source import ImageFormat, Source, SourceLimits, inspect
 from service.imaging.turbojpeg import TurboJpeg
 from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
 from service.observability.logs import get_logger
-from service.policy import Coding, Effort, Policy, Residual, Verify
+from service.on_cpu import OnCpu
+from service.policy import Coding, Policy, Verify
 from service.records.draft import Draft
 from service.records.receipt import (
     DetectionFacts,
@@ -44,18 +44,13 @@ from service.records.receipt import (
     Outcome,
     OutputFacts,
     Receipt,
-    ResidualFacts,
-    ResidualOutcome,
     Rewrite,
 )
+from service.residual_search import Finished, ResidualSearch
 
-T = TypeVar("T")
 logger = get_logger(__name__)
 
 REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
-
-HIDE_AGAIN = 2
-"""How often a picture is made anew because something was found in the finished one."""
 
 
 class ReceiptStore(Protocol):
@@ -82,16 +77,6 @@ class Found:
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A verified picture that is not recorded yet."""
-
-    data: bytes
-    format: ImageFormat
-    mask: Mask
-    rewrite: Rewrite
-
-
 class Anonymizer:
     """Everything that one image needs, built once. `secret` keys the noise inside masks."""
 
@@ -108,8 +93,9 @@ class Anonymizer:
     ) -> None:
         self._detection = detection
         self._receipts = receipts
-        self._cpu = cpu
         self._limits = limits
+        self._on_cpu = OnCpu(cpu)
+        self._residual = ResidualSearch(detection=detection, on_cpu=self._on_cpu, limits=limits)
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
@@ -136,7 +122,7 @@ class Anonymizer:
         finished = await self._hide(source, raster, found, policy, draft)
         del raster  # used up; a picture's worth of memory
         if policy.verify is Verify.REDETECT:
-            finished = await self._search_again(finished, source, found, policy, draft)
+            finished = await self._settle(finished, source, found, policy, draft)
         digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
         draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
         receipt = await self._commit(draft)
@@ -208,40 +194,17 @@ class Anonymizer:
     def _obscure(self, raster: Raster, mask: Mask, source: Source) -> Composite:
         return obscure(raster, mask, picture_secret(self._secret, source.data))
 
-    async def _search_again(
+    async def _settle(
         self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
     ) -> Finished:
-        """`finished` as the policy lets it out: searched by its finished bytes, and what is found hidden as well.
+        """`finished` as the policy lets it out after one more search. Raises ResidualFound if it must not leave."""
 
-        Raises ResidualFound if something is left that the policy does not accept.
-        """
-        count = 0
-        for attempt in range(1 + HIDE_AGAIN):
-            left = await self._residual(finished, policy, draft)
-            objects = len(suppress(left))
-            count += objects
-            if not objects:
-                draft.residual = ResidualFacts(count, ResidualOutcome.HIDDEN if count else ResidualOutcome.CLEAN)
-                return finished
-            if policy.residual is not Residual.HIDE or attempt == HIDE_AGAIN:
-                break
-            found = merge([found, left], found.classes, found.models)
-            self._note(found, draft)
+        async def hide(everything: Detections) -> Finished:
+            self._note(everything, draft)
             raster = await self._decode(source, policy, draft)
-            finished = await self._hide(source, raster, found, policy, draft)
-            del raster
-        if policy.residual is Residual.ACCEPT:
-            draft.residual = ResidualFacts(count, ResidualOutcome.ACCEPTED)
-            return finished
-        draft.residual = ResidualFacts(count, ResidualOutcome.REFUSED)
-        raise ResidualFound
+            return await self._hide(source, raster, everything, policy, draft)
 
-    async def _residual(self, finished: Finished, policy: Policy, draft: Draft) -> Detections:
-        """What the most thorough search finds in the finished bytes and the mask does not account for."""
-        again = await self._on_cpu(draft, "redetect", _reopened, finished.data, self._limits)
-        with draft.stage("redetect"):
-            searched = await self._detection.run(again, policy.model_copy(update={"effort": Effort.THOROUGH}))
-        return await self._on_cpu(draft, "redetect", residual, searched.detections, finished.mask)
+        return await self._residual.settle(finished, found, policy, draft, hide)
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
@@ -278,11 +241,6 @@ class Anonymizer:
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)
 
-    async def _on_cpu(self, draft: Draft, stage: str, work: Callable[..., T], *args: Any) -> T:
-        """`work(*args)` on the bounded pool, timed as `stage`."""
-        with draft.stage(stage):
-            return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *args)
-
 
 def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
     """`objects` as the receipt and the wire carry them."""
@@ -295,11 +253,6 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
         )
         for i in range(len(objects))
     )
-
-
-def _reopened(data: bytes, limits: SourceLimits) -> Raster:
-    """A finished picture, as whoever gets it will decode it."""
-    return decode(inspect(data, limits))
 
 
 def _sha256(data: bytes) -> str:
