@@ -7,7 +7,7 @@ from benchmarks.attack import people, recognition
 from benchmarks.attack.chance import Share
 from benchmarks.attack.recognizer import MissingRecognizer, Recognizer
 
-COUNT = 40
+COUNT = 16
 """People; the descriptors of a gallery of them take some seconds."""
 
 
@@ -22,10 +22,9 @@ def attack():
 
 @pytest.mark.slow
 def test_the_recognizer_names_what_can_be_named(attack):
-    same, another, parrot = attack.named(recognition.clear)
-    assert same.value == 1
-    assert another.value > 0.5
-    _, _, parrot = attack.named(recognition.gaussian(1 / 8))
+    same, another, parrot = attack.named(recognition.gaussian(1 / 24))
+    assert same.value > 0.5
+    assert another.value > 0.25
     assert parrot.value > 0.9
 
 
