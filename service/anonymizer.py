@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from service.errors import (
     InvalidRequest,
     NotPermitted,
     Overloaded,
+    QuotaExceeded,
     RecordStoreUnavailable,
     ResidualFound,
     Unauthenticated,
@@ -50,9 +51,12 @@ from service.records.receipt import (
 )
 
 T = TypeVar("T")
+Admit = Callable[[Source], Awaitable[None]]
+"""Asked with a picture's size before it is decoded; raises what refuses it."""
+
 logger = get_logger(__name__)
 
-REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
+REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, QuotaExceeded, ResidualFound)
 
 HIDE_AGAIN = 2
 """How often a picture is made anew because something was found in the finished one."""
@@ -114,22 +118,28 @@ class Anonymizer:
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
 
-    async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
+    async def anonymize(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
 
-        Raises a VeilError of any kind, after a receipt that names it was stored (where that is possible).
+        `admit` may refuse it once its size is known. Raises a VeilError of any kind, after a receipt that names it was
+        stored (where that is possible).
         """
         async with self.recorded(draft):
-            return await self.attempt(data, policy, draft)
+            return await self.attempt(data, policy, draft, admit=admit)
 
     async def attempt(
-        self, data: bytes, policy: Policy, draft: Draft, memory: DetectionMemory | None = None
+        self,
+        data: bytes,
+        policy: Policy,
+        draft: Draft,
+        memory: DetectionMemory | None = None,
+        admit: Admit | None = None,
     ) -> Anonymized:
         """As `anonymize`, but a failure is left for the caller to record, who may try again with the same draft.
 
         `memory`: where what was found is looked up and kept.
         """
-        source = await self._inspect(data, policy, draft)
+        source = await self._inspect(data, policy, draft, admit)
         output_format(source.format, policy.format)  # refused before any work
         raster = await self._decode(source, policy, draft)
         found = await self._search(raster, policy, draft, data, memory)
@@ -142,21 +152,23 @@ class Anonymizer:
         receipt = await self._commit(draft)
         return Anonymized(finished.data, finished.format, source, receipt)
 
-    async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
+    async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
-            source = await self._inspect(data, policy, draft)
+            source = await self._inspect(data, policy, draft, admit)
             raster = await self._decode(source, policy, draft)
             found = await self._search(raster, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
 
-    async def _inspect(self, data: bytes, policy: Policy, draft: Draft) -> Source:
+    async def _inspect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None) -> Source:
         """Everything that can be said, and refused, without decoding a pixel."""
         draft.policy, draft.policy_digest = policy.document(), policy.digest
         draft.input = InputFacts(bytes=len(data))
         source = await self._on_cpu(draft, "inspect", inspect, data, self._limits)
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
+        if admit is not None:
+            await admit(source)
         return source
 
     async def _decode(self, source: Source, policy: Policy, draft: Draft) -> Raster:

@@ -29,6 +29,7 @@ from service.observability.metrics import Metrics
 from service.policy import ClassPolicy, Policy
 from service.records.database import Database
 from service.records.keys import KeyRepository
+from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
 from service.settings import Engine, Settings
 
@@ -227,6 +228,7 @@ def services(veil: Veil) -> Services:
         admission=veil.admission,
         receipts=veil.receipts,
         keys=veil.keys,
+        quotas=QuotaRepository(veil.database),
         keys_needed=settings.keys_needed,
         rules=option_rules(veil),
         uploads=UploadLimits(settings.limits.max_upload_bytes, settings.server.upload_timeout),

@@ -13,7 +13,9 @@ VeilError
 ├ Unauthenticated           no key, or none that is known
 ├ NotPermitted              a known key, or an open deployment, that may not do this
 ├ ReceiptNotFound
+├ KeyNotFound
 ├ Overloaded                queue full, or waited too long
+├ QuotaExceeded             the key has used up what it may use in a minute
 ├ ClientDisconnected        nobody is left to answer
 ├ DetectionFailed           a detector did not answer every tile
 │ ├ DetectorUnavailable
@@ -127,10 +129,26 @@ class ReceiptNotFound(VeilError):
     default_detail = "There is no receipt with this id."
 
 
+class KeyNotFound(VeilError):
+    slug = "key-not-found"
+    title = "There is no such API key"
+    default_detail = "There is no API key with this id."
+
+
 class Overloaded(VeilError):
     slug = "overloaded"
     title = "The service is at its limit"
     default_detail = "All places are taken; try again after the time in Retry-After."
+
+
+class QuotaExceeded(VeilError):
+    slug = "quota-exceeded"
+    title = "The quota of the API key is used up"
+    default_detail = "The API key has used up its quota; try again after the time in Retry-After."
+
+    def __init__(self, policies: Sequence[str] = (), *, retry_after: float | None = None) -> None:
+        super().__init__(retry_after=retry_after)
+        self.policies = tuple(policies)
 
 
 class ClientDisconnected(VeilError):

@@ -11,7 +11,7 @@ from service.anonymizer import Anonymized, Found
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
 from service.api.coordinates import Frame
-from service.api.intake import process
+from service.api.intake import admit, process
 from service.api.negotiation import JSON, MIXED, Accepted, Representation
 from service.api.options import Options
 from service.api.problems import MalformedRequest, NotAcceptable
@@ -36,6 +36,7 @@ UPLOAD_PROBLEMS: tuple[type[VeilError], ...] = (
     errors.TooManyPixels,
     errors.UnsupportedFrames,
     errors.Overloaded,
+    errors.QuotaExceeded,
     errors.DetectionFailed,
     errors.DetectorUnavailable,
     errors.DetectorTimeout,
@@ -101,7 +102,8 @@ async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) ->
         accepted.representation(_images(options.policy.format, data))
 
     async def work(data: bytes, options: Options, draft: Draft) -> tuple[Anonymized, Options]:
-        return await services.anonymizer.anonymize(data, options.policy, draft), options
+        quota = admit(request, services, caller)
+        return await services.anonymizer.anonymize(data, options.policy, draft, quota), options
 
     done, options = await process(request, services, caller, "anonymize", acceptable, work)
     headers = answer_headers(done.receipt)
@@ -120,7 +122,8 @@ async def detect(request: Request, response: Response, services: ServicesOf, cal
     accepted = Accepted.parse(request.headers.get("accept"))
 
     async def work(data: bytes, options: Options, draft: Draft) -> tuple[Found, Options]:
-        return await services.anonymizer.detect(data, options.policy, draft), options
+        quota = admit(request, services, caller)
+        return await services.anonymizer.detect(data, options.policy, draft, quota), options
 
     found, options = await process(
         request, services, caller, "detect", lambda _options, _data: accepted.require(JSON), work

@@ -102,9 +102,13 @@ def all_problems() -> Iterator[type[VeilError]]:
     waiting = [VeilError]
     while waiting:
         current = waiting.pop()
+    errors.KeyNotFound: Kind(404, "Check the id; /v1/keys lists every one."),
         yield current
         waiting.extend(current.__subclasses__())
 
+    errors.QuotaExceeded: Kind(
+        429, "Send less in a minute: RateLimit-Policy has the quotas. The operator makes keys with larger ones."
+    ),
 
 def kind_of(error: type[VeilError]) -> Kind:
     return next(KINDS[each] for each in error.__mro__ if each in KINDS)
@@ -145,6 +149,8 @@ def answer(error: VeilError, request: Request, headers: dict[str, str] | None = 
 async def on_veil_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VeilError)
     if kind_of(type(error)).status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.cause:
+    if isinstance(error, errors.QuotaExceeded) and error.policies:
+        body["violated-policies"] = list(error.policies)
         logger.warning("request-failed", problem=error.slug, cause=error.cause)
     return answer(error, request)
 

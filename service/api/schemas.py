@@ -239,3 +239,6 @@ class ProblemDocument(Wire):
     request_id: str | None = None
     receipt: Annotated[UUID | None, Field(description="The receipt of the failed request, if one is stored.")] = None
     problems: Annotated[list[OptionProblemDocument] | None, Field(description="Each wrong option.")] = None
+    violated_policies: Annotated[
+        list[str] | None, Field(alias="violated-policies", description="Quotas of the key that are used up.")
+    ] = None

@@ -13,6 +13,7 @@ from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy
 from service.records.keys import KeyRepository
+from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
 
 
@@ -62,6 +63,7 @@ class Services:
     rules: OptionRules
     uploads: UploadLimits
     models: tuple[ModelSpec, ...]
+    quotas: QuotaRepository
     engine: str
     check_database: Callable[[], Awaitable[None]]
     check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]

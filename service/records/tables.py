@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -106,7 +107,21 @@ api_keys = Table(
     Column("hash", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
-    CheckConstraint("role IN ('anonymize', 'read', 'admin')", name="role"),
+    Column("expires_at", UtcDateTime),
+    Column("quota_requests", Integer),
+    Column("quota_megapixels", Integer),
+    Column("options", json_type()),
+    Column("fixed", json_type()),
+    CheckConstraint("role IN ('anonymize', 'read', 'review', 'admin')", name="role"),
+)
+
+# How much of its quotas each key has used: the moment, in seconds since 1970, at which all of it is restored.
+key_usage = Table(
+    "key_usage",
+    metadata,
+    Column("key_id", String(16), ForeignKey("api_keys.id"), primary_key=True),
+    Column("requests_until", Double, nullable=False),
+    Column("megapixels_until", Double, nullable=False),
 )
 
 audit = Table(

@@ -2,4 +2,5 @@
 
 from tests.unit.records.test_key_repository import *  # noqa: F403
 from tests.unit.records.test_receipt_repository import *  # noqa: F403
+from tests.unit.records.test_key_terms import *  # noqa: F403
 from tests.unit.records.test_record_schema import *  # noqa: F403
