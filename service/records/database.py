@@ -56,7 +56,9 @@ class Database:
             await asyncio.wait(self._running, timeout=CLOSING_SECONDS)
         await self._engine.dispose()
 
-    async def rows(self, statement: Select[Any] | CompoundSelect[Any]) -> Sequence[RowMapping]:
+    async def rows(
+        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+    ) -> Sequence[RowMapping]:
         """What `statement` selects. Raises RecordStoreUnavailable."""
 
         async def fetch(connection: AsyncConnection) -> Sequence[RowMapping]:
