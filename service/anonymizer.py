@@ -62,6 +62,10 @@ HIDE_AGAIN = 2
 """How often a picture is made anew because something was found in the finished one."""
 
 
+Sign = Callable[[Receipt], Receipt]
+"""Gives a receipt its signature."""
+
+
 class ReceiptStore(Protocol):
     async def add(self, receipt: Receipt) -> None:
         """Returns when `receipt` is committed; raises RecordStoreUnavailable if it is not."""
@@ -97,7 +101,7 @@ class Finished:
 
 
 class Anonymizer:
-    """Everything that one image needs, built once. `secret` keys the noise inside masks."""
+    """Everything that one image needs, built once. `secret` keys the noise inside masks, `sign` signs receipts."""
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class Anonymizer:
         secret: bytes,
         keep_detections: bool = True,
         turbojpeg: TurboJpeg | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self._detection = detection
         self._receipts = receipts
@@ -117,6 +122,7 @@ class Anonymizer:
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
+        self._sign = sign or (lambda receipt: receipt)
 
     async def anonymize(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
@@ -257,7 +263,7 @@ class Anonymizer:
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
-            receipt = draft.finish(Outcome.OK)
+            receipt = self._sign(draft.finish(Outcome.OK))
             await self._receipts.add(receipt)
         draft.committed = True
         return receipt
@@ -285,7 +291,7 @@ class Anonymizer:
 
     async def _record_end(self, draft: Draft, outcome: Outcome, problem: str) -> None:
         try:
-            await asyncio.shield(self._receipts.add(draft.finish(outcome, problem)))
+            await asyncio.shield(self._receipts.add(self._sign(draft.finish(outcome, problem))))
             draft.committed = True
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)

@@ -31,10 +31,15 @@ from service.records.database import Database
 from service.records.keys import KeyRepository
 from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
+from service.records.audit import AuditLog
 from service.settings import Engine, Settings
 
 logger = get_logger(__name__)
 
+from service.records.retention import Retention
+from service.records.reviews import ReviewRepository
+from service.records.signing import Signer, SigningKeyError
+from service.records.signing_keys import SigningKeyRepository
 DATABASE_PATIENCE = 30.0
 """Seconds for which a start waits for a database that is still coming up."""
 
@@ -82,6 +87,9 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
             catalog=catalog,
             database=database,
             receipts=receipts,
+        signer = read_signer(settings)
+        if signer is not None:
+            await SigningKeyRepository(database).register(signer.public)
             keys=KeyRepository(database),
             detection=detection,
             anonymizer=Anonymizer(
@@ -97,6 +105,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
                 workers=settings.admission.workers,
                 queue=settings.admission.queue,
                 wait_seconds=settings.admission.wait_seconds,
+                sign=None if signer is None else signer.sign,
             ),
             policy=default_policy(settings, catalog),
         )
@@ -115,6 +124,22 @@ def read_catalog(settings: Settings) -> Catalog:
     try:
         catalog = Catalog.read(settings.models.repository)
     except (OSError, ValueError) as error:
+def read_signer(settings: Settings) -> Signer | None:
+    """What signs receipts, None if the deployment gives no key. Raises StartError if what it gives is none."""
+    if settings.signing.key is None:
+        return None
+    try:
+        return Signer.read(settings.signing.key.get_secret_value())
+    except SigningKeyError as error:
+        raise StartError(f"VEIL_SIGNING__KEY cannot be used: {error}") from error
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How long the deployment keeps records."""
+    given = settings.retention
+    return Retention(given.receipts_days, given.detections_days, given.audit_days)
+
+
         raise StartError(f"The model catalog cannot be read: {error}") from error
     if settings.detection.engine is Engine.EMBEDDED:
         problems = verify_files(catalog)
@@ -262,3 +287,6 @@ async def require_keys(veil: Veil) -> None:
             f"The service would listen on {settings.server.host}, and there is no API key yet.\n"
             "Create one with: veil keys create --name NAME --role anonymize"
         )
+        audit=AuditLog(veil.database),
+        signing_keys=SigningKeyRepository(veil.database),
+        reviews=ReviewRepository(veil.database),

@@ -13,6 +13,7 @@ VeilError
 ├ Unauthenticated           no key, or none that is known
 ├ NotPermitted              a known key, or an open deployment, that may not do this
 ├ ReceiptNotFound
+├ SampleNotFound
 ├ KeyNotFound
 ├ Overloaded                queue full, or waited too long
 ├ QuotaExceeded             the key has used up what it may use in a minute
@@ -136,6 +137,12 @@ class KeyNotFound(VeilError):
 
 
 class Overloaded(VeilError):
+class SampleNotFound(VeilError):
+    slug = "sample-not-found"
+    title = "There is no such sample"
+    default_detail = "There is no sample with this id."
+
+
     slug = "overloaded"
     title = "The service is at its limit"
     default_detail = "All places are taken; try again after the time in Retry-After."

@@ -103,6 +103,8 @@ def all_problems() -> Iterator[type[VeilError]]:
     while waiting:
         current = waiting.pop()
     errors.KeyNotFound: Kind(404, "Check the id; /v1/keys lists every one."),
+    errors.SampleNotFound: Kind(404, "Check the id; POST /v1/samples draws a sample and answers it."),
+    errors.KeyNotFound: Kind(404, "Check the id; /v1/keys lists every one."),
         yield current
         waiting.extend(current.__subclasses__())
 

@@ -12,9 +12,12 @@ from service.errors import VeilError
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy
+from service.records.audit import AuditLog
 from service.records.keys import KeyRepository
 from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
+from service.records.reviews import ReviewRepository
+from service.records.signing_keys import SigningKeyRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class Services:
     rules: OptionRules
     uploads: UploadLimits
     models: tuple[ModelSpec, ...]
+    audit: AuditLog
+    signing_keys: SigningKeyRepository
+    reviews: ReviewRepository
     quotas: QuotaRepository
     engine: str
     check_database: Callable[[], Awaitable[None]]

@@ -28,11 +28,14 @@ from service.imaging.turbojpeg import load
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy, Shape
+from service.records.audit import AuditLog
 from service.records.database import Database
 from service.records.key import Role, Terms
 from service.records.keys import KeyRepository
 from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
+from service.records.reviews import ReviewRepository
+from service.records.signing_keys import SigningKeyRepository
 
 TILE = 640
 
@@ -138,6 +141,9 @@ async def build_rig(
             ),
             admission=Admission(workers=workers, queue=queue, wait_seconds=wait_seconds),
             receipts=receipts,
+            audit=AuditLog(database),
+            signing_keys=SigningKeyRepository(database),
+            reviews=ReviewRepository(database),
             keys=KeyRepository(database),
             quotas=QuotaRepository(database),
             keys_needed=False,
