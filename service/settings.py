@@ -110,6 +110,9 @@ class Detection(Group):
 
     engine: Engine = Field(Engine.EMBEDDED, description="'embedded' (ONNX Runtime in this process) or 'triton'.")
     triton_url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
+    triton_key: SecretStr | None = Field(
+        None, description="Key of Triton's model control where it is restricted; only 'veil models load' needs it."
+    )
     timeout: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Seconds within which a detector must answer one batch of tiles."
     )
@@ -126,6 +129,9 @@ class Detection(Group):
 
 class Models(Group):
     repository: Path = Field(Path("model_repository"), description="Folder of the models and their catalog entries.")
+    verify_minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Minutes after which files and golden answers are looked at again, beside at the start."
+    )
 
 
 class Database(Group):
@@ -151,12 +157,6 @@ class Records(Group):
     detections: bool = Field(True, description="Keep each detection's box in the receipt, not only the counts.")
 
 
-class Defaults(Group):
-    """The policy of a request that names no options; unset values come from the model catalog."""
-
-    effort: Effort = Field(Effort.BALANCED, description="fast, balanced or thorough.")
-    threshold: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
-        default_factory=dict, description='Score threshold per class, as JSON: {"face": 0.2}.'
 class Retention(Group):
     """How long records are kept; unset: for good. What is removed is audited as counts."""
 
@@ -180,6 +180,12 @@ class Signing(Group):
     )
 
 
+class Defaults(Group):
+    """The policy of a request that names no options; unset values come from the model catalog."""
+
+    effort: Effort = Field(Effort.BALANCED, description="fast, balanced or thorough.")
+    threshold: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=dict, description='Score threshold per class, as JSON: {"face": 0.2}.'
     )
     quality: Annotated[int, Field(ge=50, le=100)] = Field(
         95, description="JPEG, WebP and AVIF quality, where re-encoded."
@@ -254,14 +260,14 @@ class Settings(Group):
     database: Database = Database()
     access: Access = Access()
     records: Records = Records()
+    retention: Retention = Retention()
+    signing: Signing = Signing()
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
     metadata: Metadata = Metadata()
     panoramax: Panoramax = Panoramax()
     logs: Logs = Logs()
 
-    retention: Retention = Retention()
-    signing: Signing = Signing()
     @property
     def keys_needed(self) -> bool:
         return not self.server.loopback if self.access.keys is None else self.access.keys

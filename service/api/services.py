@@ -30,10 +30,14 @@ class OptionRules:
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """`max_bytes` of the picture itself; `timeout` in seconds for the whole upload."""
+    """`max_bytes` of the picture itself; `timeout` in seconds for the whole upload.
+
+    `least_rate`: bytes a second at which it must come in, measured over `PACE_SECONDS`; 0 for none.
+    """
 
     max_bytes: int
     timeout: float
+    least_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +59,26 @@ class Services:
 
     `check_database` and `check_detectors` ask whether the parts can serve right now; they answer with the failure of
     each, by name, and None where there is none. `draining` is set once the process has been told to stop.
+    `models` are the wanted versions, `serving` gives those that answer at the moment (None: the wanted ones).
     `panoramax`: None where the blur API is switched off.
     """
 
     anonymizer: Anonymizer
     admission: Admission
     receipts: ReceiptRepository
+    audit: AuditLog
+    signing_keys: SigningKeyRepository
+    reviews: ReviewRepository
     keys: KeyRepository
+    quotas: QuotaRepository
     keys_needed: bool
     rules: OptionRules
     uploads: UploadLimits
     models: tuple[ModelSpec, ...]
-    audit: AuditLog
-    signing_keys: SigningKeyRepository
-    reviews: ReviewRepository
-    quotas: QuotaRepository
     engine: str
     check_database: Callable[[], Awaitable[None]]
     check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]
     metrics: Metrics
     panoramax: PanoramaxRules | None = None
+    serving: Callable[[], tuple[ModelSpec, ...]] | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
