@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from service import __version__
-from service.api import documentation, health, keys, native, panoramax, receipts
+from service.api import audit, documentation, exports, health, keys, native, panoramax, receipts, reviews, signing_keys
 from service.api.auth import authorize
 from service.api.health import Readiness
 from service.api.limits import RateLimited
@@ -60,7 +60,11 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
     )
     app.include_router(native.router(rules))
     app.include_router(panoramax.router())
+    app.include_router(exports.router())  # before the route whose id would match 'export'
     app.include_router(receipts.router())
+    app.include_router(audit.router())
+    app.include_router(reviews.router())
+    app.include_router(signing_keys.router())
     app.include_router(keys.router())
     app.include_router(health.router())
     app.include_router(documentation.router())

@@ -57,6 +57,10 @@ TEXT: dict[str, dict[str, Any]] = {
 }
 HEADERS: dict[str, dict[str, Any]] = {
     "Veil-Receipt": {"description": "Id of the receipt.", "schema": {"type": "string", "format": "uuid"}},
+    "Veil-Signature": {
+        "description": "Signature of the receipt (detached JWS, Ed25519), where the deployment has a signing key.",
+        "schema": {"type": "string"},
+    },
     "Veil-Detections": {
         "description": "Objects found, by class.",
         "schema": {"type": "string"},
