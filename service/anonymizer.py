@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from service.errors import (
     InvalidRequest,
     NotPermitted,
     Overloaded,
+    QuotaExceeded,
     RecordStoreUnavailable,
     ResidualFound,
     Unauthenticated,
@@ -48,9 +49,16 @@ from service.records.receipt import (
 )
 from service.residual_search import Finished, ResidualSearch
 
+Admit = Callable[[Source], Awaitable[None]]
+"""Asked with a picture's size before it is decoded; raises what refuses it."""
+
 logger = get_logger(__name__)
 
-REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
+REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, QuotaExceeded, ResidualFound)
+
+
+Sign = Callable[[Receipt], Receipt]
+"""Gives a receipt its signature."""
 
 
 class ReceiptStore(Protocol):
@@ -78,7 +86,7 @@ class Found:
 
 
 class Anonymizer:
-    """Everything that one image needs, built once. `secret` keys the noise inside masks."""
+    """Everything that one image needs, built once. `secret` keys the noise inside masks, `sign` signs receipts."""
 
     def __init__(
         self,
@@ -90,6 +98,7 @@ class Anonymizer:
         secret: bytes,
         keep_detections: bool = True,
         turbojpeg: TurboJpeg | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self._detection = detection
         self._receipts = receipts
@@ -99,23 +108,30 @@ class Anonymizer:
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
+        self._sign = sign or (lambda receipt: receipt)
 
-    async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
+    async def anonymize(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
 
-        Raises a VeilError of any kind, after a receipt that names it was stored (where that is possible).
+        `admit` may refuse it once its size is known. Raises a VeilError of any kind, after a receipt that names it was
+        stored (where that is possible).
         """
         async with self.recorded(draft):
-            return await self.attempt(data, policy, draft)
+            return await self.attempt(data, policy, draft, admit=admit)
 
     async def attempt(
-        self, data: bytes, policy: Policy, draft: Draft, memory: DetectionMemory | None = None
+        self,
+        data: bytes,
+        policy: Policy,
+        draft: Draft,
+        memory: DetectionMemory | None = None,
+        admit: Admit | None = None,
     ) -> Anonymized:
         """As `anonymize`, but a failure is left for the caller to record, who may try again with the same draft.
 
         `memory`: where what was found is looked up and kept.
         """
-        source = await self._inspect(data, policy, draft)
+        source = await self._inspect(data, policy, draft, admit)
         output_format(source.format, policy.format)  # refused before any work
         raster = await self._decode(source, policy, draft)
         found = await self._search(raster, policy, draft, data, memory)
@@ -128,21 +144,23 @@ class Anonymizer:
         receipt = await self._commit(draft)
         return Anonymized(finished.data, finished.format, source, receipt)
 
-    async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
+    async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
-            source = await self._inspect(data, policy, draft)
+            source = await self._inspect(data, policy, draft, admit)
             raster = await self._decode(source, policy, draft)
             found = await self._search(raster, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
 
-    async def _inspect(self, data: bytes, policy: Policy, draft: Draft) -> Source:
+    async def _inspect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None) -> Source:
         """Everything that can be said, and refused, without decoding a pixel."""
         draft.policy, draft.policy_digest = policy.document(), policy.digest
         draft.input = InputFacts(bytes=len(data))
         source = await self._on_cpu(draft, "inspect", inspect, data, self._limits)
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
+        if admit is not None:
+            await admit(source)
         return source
 
     async def _decode(self, source: Source, policy: Policy, draft: Draft) -> Raster:
@@ -208,7 +226,7 @@ class Anonymizer:
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
-            receipt = draft.finish(Outcome.OK)
+            receipt = self._sign(draft.finish(Outcome.OK))
             await self._receipts.add(receipt)
         draft.committed = True
         return receipt
@@ -236,7 +254,7 @@ class Anonymizer:
 
     async def _record_end(self, draft: Draft, outcome: Outcome, problem: str) -> None:
         try:
-            await asyncio.shield(self._receipts.add(draft.finish(outcome, problem)))
+            await asyncio.shield(self._receipts.add(self._sign(draft.finish(outcome, problem))))
             draft.committed = True
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.detection.detector import Detector, TileBoxes, Tiles
-from service.errors import DetectionFailed, VeilError
+from service.detection.versions import VersionedDetector
+from service.errors import DetectionFailed, DetectorUnavailable, VeilError
 from service.imaging.detections import Detections, merge
 from service.imaging.raster import Raster
 from service.imaging.views import Pyramid, View, plan_views, to_picture
@@ -20,6 +21,9 @@ from service.observability.logs import get_logger
 from service.policy import Policy
 
 logger = get_logger(__name__)
+
+MOST_CHANGES = 3
+"""How often one picture is begun anew because a model's version was taken away meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,22 @@ class TiledDetection:
         return tuple(d.spec for d in self._detectors)
 
     @property
+    def serving(self) -> tuple[ModelSpec, ...]:
+        """Of each model, the version that answers at the moment."""
+        return tuple(d.serving if isinstance(d, VersionedDetector) else d.spec for d in self._detectors)
+
+    @property
+    def proven(self) -> dict[str, bool]:
+        """By model name, whether it is proven to be the right one."""
+        return {d.spec.name: d.proven for d in self._detectors if isinstance(d, VersionedDetector)}
+
+    async def prove(self) -> None:
+        """Looks at all files and golden answers anew; what is wrong is logged and refused from then on."""
+        for each in self._detectors:
+            if isinstance(each, VersionedDetector):
+                await each.prove()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Every class that some model knows, sorted."""
         return tuple(sorted({name for spec in self.specs for name in spec.classes}))
@@ -68,13 +88,26 @@ class TiledDetection:
     async def run(self, raster: Raster, policy: Policy) -> Searched:
         """Every box at or over its class's threshold, of each model that knows a class of `policy`.
 
+        A picture whose model's version is taken away meanwhile is searched anew by the one that came in its place.
         Raises DetectorUnavailable, DetectorTimeout or DetectorContractBroken as soon as one batch fails (the rest is
         cancelled), and DetectionFailed if no model knows a class.
         """
-        asked = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
-        missing = sorted(set(policy.class_names) - {name for d in asked for name in d.spec.classes})
+        known = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
+        missing = sorted(set(policy.class_names) - {name for d in known for name in d.spec.classes})
         if missing:
             raise DetectionFailed(cause=f"no model finds {missing}")
+        asked = await _chosen(known)
+        for _ in range(MOST_CHANGES):
+            try:
+                return await self._run(raster, policy, asked)
+            except DetectorUnavailable:
+                before, asked = asked, await _chosen(known, again=True)
+                if asked == before:
+                    raise
+        return await self._run(raster, policy, asked)
+
+    async def _run(self, raster: Raster, policy: Policy, asked: tuple[Detector, ...]) -> Searched:
+        """As `run`, by these detectors: one version of each model for the whole picture."""
         pyramid = Pyramid(raster)
         jobs = self._plan(raster, policy, asked)
         found: list[Detections] = []
@@ -134,6 +167,11 @@ class TiledDetection:
             for detector, answer in zip(job.detectors, answers, strict=True)
             for part in _found(answer, job.views, policy, detector.spec, asked)
         ]
+
+
+async def _chosen(detectors: Sequence[Detector], *, again: bool = False) -> tuple[Detector, ...]:
+    """Of each model, the version that answers a picture."""
+    return tuple([await d.choose(again=again) if isinstance(d, VersionedDetector) else d for d in detectors])
 
 
 def _cut(pyramid: Pyramid, views: Sequence[View]) -> Tiles:
