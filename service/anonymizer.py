@@ -2,14 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from service.detection.memory import DetectionMemory
-from service.detection.tiled import TiledDetection
+from service.detection.tiled import Searched, TiledDetection
 from service.errors import (
     InvalidRequest,
     NotPermitted,
@@ -20,8 +20,9 @@ from service.errors import (
     UploadRejected,
     VeilError,
 )
+from service.imaging.arrival import Arrival
 from service.imaging.cells import picture_secret
-from service.imaging.codec import decode, encode
+from service.imaging.codec import begin, decode, encode
 from service.imaging.detections import Detections, merge
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
@@ -131,10 +132,9 @@ class Anonymizer:
         """
         source = await self._inspect(data, policy, draft)
         output_format(source.format, policy.format)  # refused before any work
-        raster = await self._decode(source, policy, draft)
-        found = await self._search(raster, policy, draft, data, memory)
-        finished = await self._hide(source, raster, found, policy, draft)
-        del raster  # used up; a picture's worth of memory
+        arrival = await self._begin(source, policy, draft)
+        found = await self._search(arrival, policy, draft, data, memory)
+        finished = await self._hide(source, arrival, found, policy, draft)
         if policy.verify is Verify.REDETECT:
             finished = await self._search_again(finished, source, found, policy, draft)
         digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
@@ -146,8 +146,8 @@ class Anonymizer:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
             source = await self._inspect(data, policy, draft)
-            raster = await self._decode(source, policy, draft)
-            found = await self._search(raster, policy, draft)
+            arrival = await self._begin(source, policy, draft)
+            found = await self._search(arrival, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
 
@@ -159,21 +159,40 @@ class Anonymizer:
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
         return source
 
-    async def _decode(self, source: Source, policy: Policy, draft: Draft) -> Raster:
-        """The pixels, as stored or turned upright."""
-        raster = await self._on_cpu(draft, "decode", decode, source)
-        return await self._on_cpu(draft, "decode", store_upright, raster) if policy.upright else raster
+    async def _begin(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
+        """The picture as stored, of which not a row need be decoded yet; or, if asked for, all of it turned upright."""
+        arrival = await self._on_cpu(draft, "decode", begin, source)
+        if policy.upright and source.orientation != 1:
+            await self._on_cpu(draft, "decode", arrival.decode)
+            return Arrival(await self._on_cpu(draft, "decode", store_upright, arrival.take()))
+        return arrival
 
     async def _search(
-        self, raster: Raster, policy: Policy, draft: Draft, data: bytes = b"", memory: DetectionMemory | None = None
+        self, arrival: Arrival, policy: Policy, draft: Draft, data: bytes = b"", memory: DetectionMemory | None = None
     ) -> Detections:
-        """Every detection at or over its threshold, for the mask; the draft gets the counted objects."""
-        with draft.stage("detect"):
-            if memory is None:
-                searched = await self._detection.run(raster, policy)
-            else:
-                fingerprint = await self._on_cpu(draft, "fingerprint", memory.fingerprint, data, policy)
-                searched = await memory.recall(fingerprint, lambda: self._detection.run(raster, policy))
+        """Every detection at or over its threshold, for the mask; the draft gets the counted objects.
+
+        The picture is decoded meanwhile. The time of "detect" is what is left to do once it is.
+        """
+        if memory is not None:
+            fingerprint = await self._on_cpu(draft, "fingerprint", memory.fingerprint, data, policy)
+
+        async def search() -> Searched:
+            def run() -> Awaitable[Searched]:
+                return self._detection.run(arrival.raster, policy, arrival.reached)
+
+            return await (run() if memory is None else memory.recall(fingerprint, run))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                searching = group.create_task(search())
+                await self._on_cpu(draft, "decode", arrival.decode)
+                with draft.stage("detect"):
+                    searched = await searching
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            arrival.stop()
         draft.engine, draft.tiles = searched.engine, searched.tiles
         draft.models = tuple(ModelFacts(s.name, s.version, s.sha256) for s in searched.models)
         self._note(searched.detections, draft)
@@ -186,27 +205,45 @@ class Anonymizer:
         draft.found = detection_facts(objects)
         draft.detections = draft.found if self._keep_detections else None
 
-    async def _hide(self, source: Source, raster: Raster, found: Detections, policy: Policy, draft: Draft) -> Finished:
-        """The picture with everything in `found` hidden, encoded and verified; uses `raster` up."""
-        mask = await self._on_cpu(draft, "mask", build_mask, found, policy, raster.width, raster.height)
-        composite = await self._on_cpu(draft, "obscure", self._obscure, raster, mask, source)
+    async def _hide(
+        self, source: Source, arrival: Arrival, found: Detections, policy: Policy, draft: Draft
+    ) -> Finished:
+        """The picture with everything in `found` hidden, encoded and verified; uses the decoded `arrival` up."""
+        mask = await self._on_cpu(draft, "mask", build_mask, found, policy, source.width, source.height)
+        composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
         to = output_format(source.format, policy.format)
-        data, rewrite = await self._on_cpu(draft, "encode", self._write, composite, source, to, policy)
+        rewrite, data = Rewrite.PATCH, None
+        if self._patches(source, to, policy):
+            composite = composite.without_pixels()  # before the coefficients of the whole picture are in memory
+            data = await self._on_cpu(draft, "encode", self._patch, composite, source, policy)
+            if data is None:
+                arrival = await self._decoded(source, policy, draft)
+                composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
+        if data is None:
+            rewrite, keep = Rewrite.FULL, policy.metadata_policy
+            data = await self._on_cpu(draft, "encode", encode, composite, to, policy.quality, keep)
         await self._on_cpu(draft, "verify", verify, data, to, composite, policy.metadata_policy)
         return Finished(data, to, mask, rewrite)
 
-    def _write(self, composite: Composite, source: Source, to: ImageFormat, policy: Policy) -> tuple[bytes, Rewrite]:
-        """The finished file: a JPEG changed under its masks only, where that can be done and is wanted."""
-        keep = policy.metadata_policy
-        if source.format is to is ImageFormat.JPEG and self._turbojpeg and not policy.reencode:
-            same = policy.coding is Coding.SAME
-            patched = patch(composite, source, self._turbojpeg, keep, keep_progressive=same)
-            if patched is not None:
-                return patched, Rewrite.PATCH
-        return encode(composite, to, policy.quality, keep), Rewrite.FULL
+    async def _decoded(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
+        """The whole picture, once more."""
+        arrival = await self._begin(source, policy, draft)
+        await self._on_cpu(draft, "decode", arrival.decode)
+        return arrival
 
-    def _obscure(self, raster: Raster, mask: Mask, source: Source) -> Composite:
-        return obscure(raster, mask, picture_secret(self._secret, source.data))
+    def _patches(self, source: Source, to: ImageFormat, policy: Policy) -> bool:
+        """Whether the finished file is to be a JPEG changed under its masks only, as far as can be said beforehand."""
+        turned = policy.upright and source.orientation != 1
+        jpeg = source.format is to is ImageFormat.JPEG
+        return jpeg and self._turbojpeg is not None and not policy.reencode and not turned
+
+    def _patch(self, composite: Composite, source: Source, policy: Policy) -> bytes | None:
+        assert self._turbojpeg is not None
+        same = policy.coding is Coding.SAME
+        return patch(composite, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
+
+    def _obscure(self, arrival: Arrival, mask: Mask, source: Source) -> Composite:
+        return obscure(arrival.take(), mask, picture_secret(self._secret, source.data))
 
     async def _search_again(
         self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
@@ -227,9 +264,8 @@ class Anonymizer:
                 break
             found = merge([found, left], found.classes, found.models)
             self._note(found, draft)
-            raster = await self._decode(source, policy, draft)
-            finished = await self._hide(source, raster, found, policy, draft)
-            del raster
+            arrival = await self._decoded(source, policy, draft)
+            finished = await self._hide(source, arrival, found, policy, draft)
         if policy.residual is Residual.ACCEPT:
             draft.residual = ResidualFacts(count, ResidualOutcome.ACCEPTED)
             return finished

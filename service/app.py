@@ -60,12 +60,13 @@ class Veil:
 @asynccontextmanager
 async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
     """Builds everything from `settings` and closes it at the end. Raises StartError if it cannot be built."""
-    # One picture uses one thread of the CPU pool: OpenCV's own threads would only contend with it.
+    # Pictures have threads of the CPU pool: OpenCV's own threads would only contend with them.
     cv2.setNumThreads(1)
     async with AsyncExitStack() as stack:
         catalog = read_catalog(settings)
         database = await stack.enter_async_context(open_database(settings))
-        cpu = ThreadPoolExecutor(settings.admission.workers, thread_name_prefix="image")
+        # Two threads for each picture: the first tiles are cut while it is still being decoded.
+        cpu = ThreadPoolExecutor(2 * settings.admission.workers, thread_name_prefix="image")
         stack.callback(cpu.shutdown, wait=True, cancel_futures=True)
         detectors = await stack.enter_async_context(open_detectors(settings, catalog))
         detection = TiledDetection(

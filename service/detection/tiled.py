@@ -4,14 +4,15 @@ Fail closed: every tile is answered by every model that is asked, or the whole s
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.errors import DetectionFailed, VeilError
+from service.imaging.arrival import rows_needed, rows_to_plan
 from service.imaging.detections import Detections, merge
 from service.imaging.raster import Raster
 from service.imaging.views import Pyramid, View, plan_views, to_picture
@@ -20,6 +21,9 @@ from service.observability.logs import get_logger
 from service.policy import Policy
 
 logger = get_logger(__name__)
+
+Reached = Callable[[int], Future[None]]
+"""As `Arrival.reached`: done once that many stored rows are decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,10 @@ class TiledDetection:
         """Every class that some model knows, sorted."""
         return tuple(sorted({name for spec in self.specs for name in spec.classes}))
 
-    async def run(self, raster: Raster, policy: Policy) -> Searched:
+    async def run(self, raster: Raster, policy: Policy, reached: Reached | None = None) -> Searched:
         """Every box at or over its class's threshold, of each model that knows a class of `policy`.
+
+        `reached`: for a raster that is still being decoded, whose tiles are cut as soon as their rows are there.
 
         Raises DetectorUnavailable, DetectorTimeout or DetectorContractBroken as soon as one batch fails (the rest is
         cancelled), and DetectionFailed if no model knows a class.
@@ -75,6 +81,8 @@ class TiledDetection:
         missing = sorted(set(policy.class_names) - {name for d in asked for name in d.spec.classes})
         if missing:
             raise DetectionFailed(cause=f"no model finds {missing}")
+        if reached is not None:
+            await asyncio.wrap_future(reached(rows_to_plan(raster)))
         pyramid = Pyramid(raster)
         jobs = self._plan(raster, policy, asked)
         found: list[Detections] = []
@@ -82,6 +90,8 @@ class TiledDetection:
 
         async def work() -> None:
             for job in waiting:
+                if reached is not None:
+                    await asyncio.wrap_future(reached(max(rows_needed(view, raster) for view in job.views)))
                 found.extend(await self._search(job, pyramid, policy, asked))
 
         try:
