@@ -47,7 +47,7 @@ def holds(view: AnyView, sphere: Sphere, directions: np.ndarray) -> bool:
         middle = view.x + view.width / 2
         points[:, 0] = middle + (points[:, 0] - middle + turn / 2) % turn - turn / 2
     corner = np.array([view.x, view.y])
-    return bool(((points >= corner - 0.5) & (points <= corner + [view.width, view.height] + np.array(0.5))).all())
+    return bool(((points >= corner - 0.5) & (points <= corner + np.array([view.width, view.height]) + 0.5)).all())
 
 
 @settings(max_examples=300, deadline=None)
