@@ -29,9 +29,11 @@ from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
+from service.imaging.projection import check_projection
 from service.imaging.raster import Raster
 from service.imaging.residual import residual
 from service.imaging.source import ImageFormat, Source, SourceLimits, inspect
+from service.imaging.sphere import Float64
 from service.imaging.turbojpeg import TurboJpeg
 from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
@@ -157,6 +159,7 @@ class Anonymizer:
         draft.input = InputFacts(bytes=len(data))
         source = await self._on_cpu(draft, "inspect", inspect, data, self._limits)
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
+        check_projection(source, policy.projection)
         return source
 
     async def _begin(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
@@ -328,9 +331,14 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
             score=round(float(objects.score[i]), 4),
             box=tuple(round(float(v), 1) for v in objects.xyxy[i]),  # type: ignore[arg-type]
             model=objects.models[objects.model_id[i]],
+            polygon=_rounded(objects.polygon(i)),
         )
         for i in range(len(objects))
     )
+
+
+def _rounded(polygon: Float64 | None) -> tuple[tuple[float, float], ...] | None:
+    return None if polygon is None else tuple((round(x, 1), round(y, 1)) for x, y in polygon.tolist())
 
 
 def _reopened(data: bytes, limits: SourceLimits) -> Raster:
