@@ -24,6 +24,7 @@ from service.imaging.arrival import Arrival
 from service.imaging.cells import picture_secret
 from service.imaging.codec import begin, decode, encode
 from service.imaging.detections import Detections, merge
+from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
@@ -116,6 +117,11 @@ class Anonymizer:
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
+
+    async def weigh(self, data: bytes, policy: Policy, draft: Draft) -> int:
+        """Bytes of memory that `data` will need under `policy`, from its header. Raises UploadRejected and others."""
+        source = await self._inspect(data, policy, draft)
+        return footprint(source, policy, patching=self._turbojpeg is not None)
 
     async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -15,9 +15,11 @@ from service import __version__
 from service.admission import Admission
 from service.anonymizer import Anonymizer
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
+from service.capacity import picture_memory
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.tiled import TiledDetection
+from service.detection.turns import TurnPool
 from service.errors import RecordStoreUnavailable
 from service.imaging import turbojpeg
 from service.imaging.source import SourceLimits
@@ -33,6 +35,9 @@ from service.records.repository import ReceiptRepository
 from service.settings import Engine, Settings
 
 logger = get_logger(__name__)
+
+AHEAD = 2
+"""Tiles that are ready before a thread is."""
 
 DATABASE_PATIENCE = 30.0
 """Seconds for which a start waits for a database that is still coming up."""
@@ -69,14 +74,9 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
         cpu = ThreadPoolExecutor(2 * settings.admission.workers, thread_name_prefix="image")
         stack.callback(cpu.shutdown, wait=True, cancel_futures=True)
         detectors = await stack.enter_async_context(open_detectors(settings, catalog))
-        detection = TiledDetection(
-            detectors,
-            engine=engine_name(settings),
-            overlap=settings.detection.overlap,
-            concurrency=settings.detection.concurrency,
-            cpu=cpu,
-        )
+        detection = tiled_detection(settings, detectors, cpu)
         receipts = ReceiptRepository(database)
+        embedded_threads = inference_threads(settings) if settings.detection.engine is Engine.EMBEDDED else 0
         yield Veil(
             settings=settings,
             catalog=catalog,
@@ -97,6 +97,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
                 workers=settings.admission.workers,
                 queue=settings.admission.queue,
                 wait_seconds=settings.admission.wait_seconds,
+                memory=settings.admission.memory_bytes or picture_memory(embedded_threads),
             ),
             policy=default_policy(settings, catalog),
         )
@@ -172,14 +173,34 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         finally:
             await client.close()
         return
-    pool = ThreadPoolExecutor(
-        settings.detection.threads or len(os.sched_getaffinity(0)), thread_name_prefix="inference"
-    )
+    pool = TurnPool(inference_threads(settings), "inference")
     try:
         detectors.extend(OnnxDetector(spec, catalog.file(spec), pool=pool) for spec in catalog.specs)
         yield detectors
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def inference_threads(settings: Settings) -> int:
+    """Tiles that the embedded engine computes at the same time."""
+    return settings.detection.threads or len(os.sched_getaffinity(0))
+
+
+def tiled_detection(settings: Settings, detectors: Sequence[Detector], cpu: Executor) -> TiledDetection:
+    """All detectors, fed as suits the engine: the embedded one computes single tiles and gets them so, a few ahead.
+
+    Batches would gain it nothing, need memory and keep other pictures waiting.
+    """
+    embedded = settings.detection.engine is Engine.EMBEDDED
+    return TiledDetection(
+        detectors,
+        engine=engine_name(settings),
+        overlap=settings.detection.overlap,
+        concurrency=inference_threads(settings) + AHEAD if embedded else settings.detection.concurrency,
+        batch=1 if embedded else None,
+        blank=settings.detection.blank_contrast,
+        cpu=cpu,
+    )
 
 
 def engine_name(settings: Settings) -> Literal["onnxruntime", "triton"]:

@@ -74,6 +74,11 @@ class Admission(Group):
     queue: Annotated[int, Field(ge=0)] = Field(
         16, description="Requests that may wait for a worker, each with its upload in memory."
     )
+    memory_bytes: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Memory for all pictures that are processed at the same time, by estimates from their headers; "
+        "0: what the container's limit (else half the machine) leaves beside the process.",
+    )
     wait_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Longest wait for a worker, in seconds, before the answer is 429."
     )
@@ -100,6 +105,11 @@ class Detection(Group):
     )
     overlap: Annotated[int, Field(ge=32, le=256)] = Field(
         96, description="Overlap of neighboring tiles in pixels: any object up to this size lies whole in one."
+    )
+    blank_contrast: Annotated[int, Field(ge=0, le=16)] = Field(
+        12,
+        description="Gray levels: tiles without a local difference as large, such as clear sky, show nothing that a "
+        "detector could find and are not searched; 0 searches all. Never applies to effort thorough.",
     )
 
 

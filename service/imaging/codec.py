@@ -107,9 +107,9 @@ def _raster(pixels: Pixels, source: Source, density: tuple[float, float]) -> Ras
 def _by_libvips(source: Source) -> Arrival:
     """The picture and its decoder, begun and no more."""
     pixels_only, load = LOADERS[source.format]
-    options = STREAM_OPTIONS if source.format is ImageFormat.JPEG else READ_OPTIONS
+    options: dict[str, Any] = dict(STREAM_OPTIONS if source.format is ImageFormat.JPEG else READ_OPTIONS)
     if source.format is ImageFormat.TIFF:
-        options = options | {"unlimited": True}
+        options["unlimited"] = True
     try:
         image = load(pixels_only(source.data), **options)
     except pyvips.Error as error:
