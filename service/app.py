@@ -226,6 +226,7 @@ def default_policy(settings: Settings, catalog: Catalog) -> Policy:
         residual=settings.defaults.residual,
         metadata_owner=settings.metadata.owner,
         metadata_allow=settings.metadata.allow,
+        nadir_mask=settings.panorama.nadir_mask_deg,
     )
 
 

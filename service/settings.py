@@ -199,6 +199,14 @@ class Panoramax(Group):
     annotations: bool = Field(False, description="Whether the answer lists what was hidden, as Panoramax annotations.")
 
 
+class Panorama(Group):
+    """How panoramas are treated, beside what each request asks for."""
+
+    nadir_mask_deg: Annotated[float, Field(ge=0, le=90)] = Field(
+        0.0, description="Degrees around the lower pole that are hidden in every panorama: the vehicle. 0: none."
+    )
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
@@ -223,6 +231,7 @@ class Settings(Group):
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
     metadata: Metadata = Metadata()
+    panorama: Panorama = Panorama()
     panoramax: Panoramax = Panoramax()
     logs: Logs = Logs()
 

@@ -69,9 +69,6 @@ HIDING = frozenset(
 ) | {"verify", "residual"}
 """Options about the picture that is answered: they mean nothing where none is."""
 
-LATER = {("projection", "equirectangular")}
-"""Values that the interface has and this version does not do yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -174,14 +171,10 @@ class _Reader:
         if name not in self.given:
             return None
         try:
-            value = adapter.validate_python(self.given[name])
+            return adapter.validate_python(self.given[name])
         except ValidationError as error:
             self.refuse(name, error.errors(include_url=False, include_input=False)[0]["msg"])
             return None
-        if (name, str(value)) in LATER:
-            self.refuse(name, f"'{value}' is not available in this version of the service")
-            return None
-        return value
 
     def _areas(self, name: str) -> tuple[Area, ...]:
         if name not in self.given:

@@ -82,7 +82,7 @@ def _held_up_to(lens: Lens, looking: Float64, low: float, aside: float) -> Float
     """For each latitude of `looking` (n,): up to where a view holds all from `low`, at longitudes within `aside`."""
     latitude = np.linspace(low, min(low + 2 * lens.reach, math.pi / 2), SAMPLES)
     longitude = np.linspace(0, aside, 5)
-    held = holds(lens, looking[:, None, None], latitude[:, None], longitude).all(axis=2)
+    held = np.all(holds(lens, looking[:, None, None], latitude[:, None], longitude), axis=2)
     first = np.where(held.all(axis=1), SAMPLES, np.argmin(held, axis=1))
     return np.asarray(np.where(first > 0, latitude[first - 1], low))
 
