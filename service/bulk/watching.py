@@ -94,7 +94,8 @@ class Watcher:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             ends.cancel()
-            again = [running.pop(task) for task in finished if task in running and not task.result()]
+            done = {running.pop(task): task.result() for task in finished & running.keys()}
+            again = [path for path, made in done.items() if not made]
             waiting = again + waiting
             pause = min(2 * pause or self._watch.interval, 30.0) if again else 0.0
 
