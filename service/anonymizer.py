@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from service.detection.memory import DetectionMemory
 from service.detection.tiled import Searched, TiledDetection
@@ -14,6 +14,7 @@ from service.errors import (
     InvalidRequest,
     NotPermitted,
     Overloaded,
+    QuotaExceeded,
     RecordStoreUnavailable,
     ResidualFound,
     Unauthenticated,
@@ -22,8 +23,8 @@ from service.errors import (
 )
 from service.imaging.arrival import Arrival
 from service.imaging.cells import picture_secret
-from service.imaging.codec import begin, decode, encode
-from service.imaging.detections import Detections, merge
+from service.imaging.codec import begin, encode
+from service.imaging.detections import Detections
 from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
@@ -31,15 +32,14 @@ from service.imaging.jpeg_patch import patch
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.projection import check_projection
-from service.imaging.raster import Raster
-from service.imaging.residual import residual
 from service.imaging.source import ImageFormat, Source, SourceLimits, inspect
 from service.imaging.sphere import Float64
 from service.imaging.turbojpeg import TurboJpeg
 from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
 from service.observability.logs import get_logger
-from service.policy import Coding, Effort, Policy, Residual, Verify
+from service.on_cpu import OnCpu
+from service.policy import Coding, Policy, Verify
 from service.records.draft import Draft
 from service.records.receipt import (
     DetectionFacts,
@@ -48,18 +48,20 @@ from service.records.receipt import (
     Outcome,
     OutputFacts,
     Receipt,
-    ResidualFacts,
-    ResidualOutcome,
     Rewrite,
 )
+from service.residual_search import Finished, ResidualSearch
 
-T = TypeVar("T")
+Admit = Callable[[Source], Awaitable[None]]
+"""Asked with a picture's size before it is decoded; raises what refuses it."""
+
 logger = get_logger(__name__)
 
-REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
+REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, QuotaExceeded, ResidualFound)
 
-HIDE_AGAIN = 2
-"""How often a picture is made anew because something was found in the finished one."""
+
+Sign = Callable[[Receipt], Receipt]
+"""Gives a receipt its signature."""
 
 
 class ReceiptStore(Protocol):
@@ -86,18 +88,8 @@ class Found:
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A verified picture that is not recorded yet."""
-
-    data: bytes
-    format: ImageFormat
-    mask: Mask
-    rewrite: Rewrite
-
-
 class Anonymizer:
-    """Everything that one image needs, built once. `secret` keys the noise inside masks."""
+    """Everything that one image needs, built once. `secret` keys the noise inside masks, `sign` signs receipts."""
 
     def __init__(
         self,
@@ -109,63 +101,74 @@ class Anonymizer:
         secret: bytes,
         keep_detections: bool = True,
         turbojpeg: TurboJpeg | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self._detection = detection
         self._receipts = receipts
-        self._cpu = cpu
         self._limits = limits
+        self._on_cpu = OnCpu(cpu)
+        self._residual = ResidualSearch(detection=detection, on_cpu=self._on_cpu, limits=limits)
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
+        self._sign = sign or (lambda receipt: receipt)
 
     async def weigh(self, data: bytes, policy: Policy, draft: Draft) -> int:
         """Bytes of memory that `data` will need under `policy`, from its header. Raises UploadRejected and others."""
         source = await self._inspect(data, policy, draft)
         return footprint(source, policy, patching=self._turbojpeg is not None)
 
-    async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
+    async def anonymize(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
 
-        Raises a VeilError of any kind, after a receipt that names it was stored (where that is possible).
+        `admit` may refuse it once its size is known. Raises a VeilError of any kind, after a receipt that names it was
+        stored (where that is possible).
         """
         async with self.recorded(draft):
-            return await self.attempt(data, policy, draft)
+            return await self.attempt(data, policy, draft, admit=admit)
 
     async def attempt(
-        self, data: bytes, policy: Policy, draft: Draft, memory: DetectionMemory | None = None
+        self,
+        data: bytes,
+        policy: Policy,
+        draft: Draft,
+        memory: DetectionMemory | None = None,
+        admit: Admit | None = None,
     ) -> Anonymized:
         """As `anonymize`, but a failure is left for the caller to record, who may try again with the same draft.
 
         `memory`: where what was found is looked up and kept.
         """
-        source = await self._inspect(data, policy, draft)
+        source = await self._inspect(data, policy, draft, admit)
         output_format(source.format, policy.format)  # refused before any work
         arrival = await self._begin(source, policy, draft)
         found = await self._search(arrival, policy, draft, data, memory)
         finished = await self._hide(source, arrival, found, policy, draft)
         if policy.verify is Verify.REDETECT:
-            finished = await self._search_again(finished, source, found, policy, draft)
+            finished = await self._settle(finished, source, found, policy, draft)
         digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
         draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
         receipt = await self._commit(draft)
         return Anonymized(finished.data, finished.format, source, receipt)
 
-    async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
+    async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
-            source = await self._inspect(data, policy, draft)
+            source = await self._inspect(data, policy, draft, admit)
             arrival = await self._begin(source, policy, draft)
             found = await self._search(arrival, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
 
-    async def _inspect(self, data: bytes, policy: Policy, draft: Draft) -> Source:
+    async def _inspect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Source:
         """Everything that can be said, and refused, without decoding a pixel."""
         draft.policy, draft.policy_digest = policy.document(), policy.digest
         draft.input = InputFacts(bytes=len(data))
         source = await self._on_cpu(draft, "inspect", inspect, data, self._limits)
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
         check_projection(source, policy.projection)
+        if admit is not None:
+            await admit(source)
         return source
 
     async def _begin(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
@@ -254,43 +257,21 @@ class Anonymizer:
     def _obscure(self, arrival: Arrival, mask: Mask, source: Source) -> Composite:
         return obscure(arrival.take(), mask, picture_secret(self._secret, source.data))
 
-    async def _search_again(
+    async def _settle(
         self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
     ) -> Finished:
-        """`finished` as the policy lets it out: searched by its finished bytes, and what is found hidden as well.
+        """`finished` as the policy lets it out after one more search. Raises ResidualFound if it must not leave."""
 
-        Raises ResidualFound if something is left that the policy does not accept.
-        """
-        count = 0
-        for attempt in range(1 + HIDE_AGAIN):
-            left = await self._residual(finished, policy, draft)
-            objects = len(suppress(left))
-            count += objects
-            if not objects:
-                draft.residual = ResidualFacts(count, ResidualOutcome.HIDDEN if count else ResidualOutcome.CLEAN)
-                return finished
-            if policy.residual is not Residual.HIDE or attempt == HIDE_AGAIN:
-                break
-            found = merge([found, left], found.classes, found.models)
-            self._note(found, draft)
+        async def hide(everything: Detections) -> Finished:
+            self._note(everything, draft)
             arrival = await self._decoded(source, policy, draft)
-            finished = await self._hide(source, arrival, found, policy, draft)
-        if policy.residual is Residual.ACCEPT:
-            draft.residual = ResidualFacts(count, ResidualOutcome.ACCEPTED)
-            return finished
-        draft.residual = ResidualFacts(count, ResidualOutcome.REFUSED)
-        raise ResidualFound
+            return await self._hide(source, arrival, everything, policy, draft)
 
-    async def _residual(self, finished: Finished, policy: Policy, draft: Draft) -> Detections:
-        """What the most thorough search finds in the finished bytes and the mask does not account for."""
-        again = await self._on_cpu(draft, "redetect", _reopened, finished.data, self._limits)
-        with draft.stage("redetect"):
-            searched = await self._detection.run(again, policy.model_copy(update={"effort": Effort.THOROUGH}))
-        return await self._on_cpu(draft, "redetect", residual, searched.detections, finished.mask)
+        return await self._residual.settle(finished, found, policy, draft, hide)
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
-            receipt = draft.finish(Outcome.OK)
+            receipt = self._sign(draft.finish(Outcome.OK))
             await self._receipts.add(receipt)
         draft.committed = True
         return receipt
@@ -318,15 +299,10 @@ class Anonymizer:
 
     async def _record_end(self, draft: Draft, outcome: Outcome, problem: str) -> None:
         try:
-            await asyncio.shield(self._receipts.add(draft.finish(outcome, problem)))
+            await asyncio.shield(self._receipts.add(self._sign(draft.finish(outcome, problem))))
             draft.committed = True
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)
-
-    async def _on_cpu(self, draft: Draft, stage: str, work: Callable[..., T], *args: Any) -> T:
-        """`work(*args)` on the bounded pool, timed as `stage`."""
-        with draft.stage(stage):
-            return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *args)
 
 
 def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
@@ -345,11 +321,6 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
 
 def _rounded(polygon: Float64 | None) -> tuple[tuple[float, float], ...] | None:
     return None if polygon is None else tuple((round(x, 1), round(y, 1)) for x, y in polygon.tolist())
-
-
-def _reopened(data: bytes, limits: SourceLimits) -> Raster:
-    """A finished picture, as whoever gets it will decode it."""
-    return decode(inspect(data, limits))
 
 
 def _sha256(data: bytes) -> str:

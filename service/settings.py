@@ -42,6 +42,27 @@ class Server(Group):
     upload_timeout: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds within which an upload must be complete."
     )
+    upload_rate: Annotated[int, Field(ge=0)] = Field(
+        16_384,
+        description="Least bytes a second of an upload, over 10 seconds, and of the reading of an answer; 0: no least.",
+    )
+    head_timeout: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Seconds within which the request line and the headers must be complete."
+    )
+    head_bytes: Annotated[int, Field(ge=1024)] = Field(
+        65_536, description="Largest request line and headers together, in bytes."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        2048, description="Connections at a time; one more closes the one that has waited longest without a request."
+    )
+    keep_alive: Annotated[int, Field(ge=1)] = Field(
+        75, description="Seconds that an idle connection is kept; let a proxy in front keep its own for less."
+    )
+    drain_delay: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Seconds after SIGTERM in which /readyz says so and requests are still taken, so that a balancer "
+        "can look elsewhere. A second signal ends it.",
+    )
     drain_timeout: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds that running requests get to finish after SIGTERM."
     )
@@ -94,6 +115,9 @@ class Detection(Group):
 
     engine: Engine = Field(Engine.EMBEDDED, description="'embedded' (ONNX Runtime in this process) or 'triton'.")
     triton_url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
+    triton_key: SecretStr | None = Field(
+        None, description="Key of Triton's model control where it is restricted; only 'veil models load' needs it."
+    )
     timeout: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Seconds within which a detector must answer one batch of tiles."
     )
@@ -115,6 +139,9 @@ class Detection(Group):
 
 class Models(Group):
     repository: Path = Field(Path("model_repository"), description="Folder of the models and their catalog entries.")
+    verify_minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Minutes after which files and golden answers are looked at again, beside at the start."
+    )
 
 
 class Database(Group):
@@ -138,6 +165,29 @@ class Access(Group):
 
 class Records(Group):
     detections: bool = Field(True, description="Keep each detection's box in the receipt, not only the counts.")
+
+
+class Retention(Group):
+    """How long records are kept; unset: for good. What is removed is audited as counts."""
+
+    receipts_days: Annotated[int | None, Field(ge=1)] = Field(None, description="Days for which receipts are kept.")
+    detections_days: Annotated[int | None, Field(ge=1)] = Field(
+        None, description="Days for which a receipt keeps the boxes; counts and signature stay."
+    )
+    audit_days: Annotated[int | None, Field(ge=30)] = Field(
+        None, description="Days for which the audit is kept, at least 30."
+    )
+    every_hours: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Hours from one purge of the service to the next."
+    )
+
+
+class Signing(Group):
+    key: SecretStr | None = Field(
+        None,
+        description="Ed25519 private key (PEM) that receipts are signed with, from 'veil keys signing new'. Unset: "
+        "receipts are not signed.",
+    )
 
 
 class Defaults(Group):
@@ -228,6 +278,8 @@ class Settings(Group):
     database: Database = Database()
     access: Access = Access()
     records: Records = Records()
+    retention: Retention = Retention()
+    signing: Signing = Signing()
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
     metadata: Metadata = Metadata()

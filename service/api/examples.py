@@ -48,6 +48,22 @@ RECEIPT: dict[str, Any] = {
     "residual": {"count": 0, "outcome": "clean"},
     "timings_ms": TIMINGS,
     "service_version": "0.1.0",
+    "detections_digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "signature": "eyJhbGciOiJFZERTQSIsImtpZCI6ImtQckt…fQ..hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6d…",
+}
+
+AUDIT: dict[str, Any] = {
+    "entries": [
+        {
+            "id": "01938a5c-7b1e-7c3a-9d42-5f0c8f1e2a3c",
+            "at": "2026-05-04T09:00:00.120000Z",
+            "actor": {"kind": "key", "key_id": "3f0c8f1e2a3b9d42", "key_name": "data protection"},
+            "action": "receipt-read",
+            "subject": ID,
+            "facts": {},
+        }
+    ],
+    "next_cursor": None,
 }
 
 MODELS: dict[str, Any] = {

@@ -71,7 +71,10 @@ def router() -> APIRouter:
             operation_id="panoramax_ready" if documented else None,
             summary="Whether pictures can be taken right now",
             response_model=ReadyDocument,
-            responses={503: {"model": ReadyDocument, "description": "A part is not ready; see components."}},
+            responses={
+                503: {"model": ReadyDocument, "description": "A part is not ready; see components."},
+                **openapi.problems(errors.NotPermitted),
+            },
             include_in_schema=documented,
         )
     return routes

@@ -146,6 +146,13 @@ class ReceiptDocument(Wire):
     ]
     timings_ms: Timings
     service_version: str
+    detections_digest: Annotated[
+        str | None, Field(description="SHA-256 of the boxes, which stays when their retention is over.")
+    ]
+    signature: Annotated[
+        str | None,
+        Field(description="Detached JWS (Ed25519) of the receipt's signed part; null if the deployment has no key."),
+    ]
 
     @classmethod
     def of(cls, receipt: Receipt, frame: Frame | None = None) -> "ReceiptDocument":
@@ -172,6 +179,8 @@ class ReceiptDocument(Wire):
                 "residual": None if receipt.residual is None else asdict(receipt.residual),
                 "timings_ms": receipt.timings_ms,
                 "service_version": receipt.service_version,
+                "detections_digest": receipt.detections_digest,
+                "signature": receipt.signature,
             }
         )
 
@@ -252,3 +261,6 @@ class ProblemDocument(Wire):
     request_id: str | None = None
     receipt: Annotated[UUID | None, Field(description="The receipt of the failed request, if one is stored.")] = None
     problems: Annotated[list[OptionProblemDocument] | None, Field(description="Each wrong option.")] = None
+    violated_policies: Annotated[
+        list[str] | None, Field(alias="violated-policies", description="Quotas of the key that are used up.")
+    ] = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.turns import turn_of
-from service.errors import DetectionFailed, VeilError
+from service.detection.versions import VersionedDetector
+from service.errors import DetectionFailed, DetectorUnavailable, VeilError
 from service.imaging.arrival import rows_needed, rows_to_plan
 from service.imaging.blank import is_blank
 from service.imaging.detections import Detections, merge
@@ -28,6 +29,9 @@ from service.observability.logs import get_logger
 from service.policy import Effort, Policy
 
 logger = get_logger(__name__)
+
+MOST_CHANGES = 3
+"""How often one picture is begun anew because a model's version was taken away meanwhile."""
 
 Reached = Callable[[int], Future[None]]
 """As `Arrival.reached`: done once that many stored rows are decoded."""
@@ -83,6 +87,22 @@ class TiledDetection:
         return tuple(d.spec for d in self._detectors)
 
     @property
+    def serving(self) -> tuple[ModelSpec, ...]:
+        """Of each model, the version that answers at the moment."""
+        return tuple(d.serving if isinstance(d, VersionedDetector) else d.spec for d in self._detectors)
+
+    @property
+    def proven(self) -> dict[str, bool]:
+        """By model name, whether it is proven to be the right one."""
+        return {d.spec.name: d.proven for d in self._detectors if isinstance(d, VersionedDetector)}
+
+    async def prove(self) -> None:
+        """Looks at all files and golden answers anew; what is wrong is logged and refused from then on."""
+        for each in self._detectors:
+            if isinstance(each, VersionedDetector):
+                await each.prove()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Every class that some model knows, sorted."""
         return tuple(sorted({name for spec in self.specs for name in spec.classes}))
@@ -91,14 +111,29 @@ class TiledDetection:
         """Every box at or over its class's threshold, of each model that knows a class of `policy`.
 
         `reached`: for a raster that is still being decoded, whose tiles are cut as soon as their rows are there.
+        A picture whose model's version is taken away meanwhile is searched anew by the one that came in its place.
 
         Raises DetectorUnavailable, DetectorTimeout or DetectorContractBroken as soon as one batch fails (the rest is
         cancelled), DetectionFailed if no model knows a class, and InvalidRequest if the policy's projection cannot be.
         """
-        asked = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
-        missing = sorted(set(policy.class_names) - {name for d in asked for name in d.spec.classes})
+        known = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
+        missing = sorted(set(policy.class_names) - {name for d in known for name in d.spec.classes})
         if missing:
             raise DetectionFailed(cause=f"no model finds {missing}")
+        asked = await _chosen(known)
+        for _ in range(MOST_CHANGES):
+            try:
+                return await self._run(raster, policy, asked, reached)
+            except DetectorUnavailable:
+                before, asked = asked, await _chosen(known, again=True)
+                if asked == before:
+                    raise
+        return await self._run(raster, policy, asked, reached)
+
+    async def _run(
+        self, raster: Raster, policy: Policy, asked: tuple[Detector, ...], reached: Reached | None
+    ) -> Searched:
+        """As `run`, by these detectors: one version of each model for the whole picture."""
         if reached is not None:
             await asyncio.wrap_future(reached(rows_to_plan(raster)))
         sphere = await asyncio.get_running_loop().run_in_executor(self._cpu, sphere_of, raster, policy.projection)
@@ -168,6 +203,11 @@ class TiledDetection:
             for detector, answer in zip(job.detectors, answers, strict=True)
             for part in _found(answer, views, sphere, policy, detector.spec, asked)
         ]
+
+
+async def _chosen(detectors: Sequence[Detector], *, again: bool = False) -> tuple[Detector, ...]:
+    """Of each model, the version that answers a picture."""
+    return tuple([await d.choose(again=again) if isinstance(d, VersionedDetector) else d for d in detectors])
 
 
 def _cut(pyramid: Pyramid, views: Sequence[AnyView], limit: int) -> tuple[tuple[AnyView, ...], Tiles]:

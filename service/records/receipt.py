@@ -84,7 +84,8 @@ class DetectionFacts:
 class Receipt:
     """One request's record; `id` is a UUIDv7, times are UTC, `timings_ms` is per stage.
 
-    `residual` is None where the finished picture was not searched again.
+    `residual` is None where the finished picture was not searched again. `detections_digest` stays when the boxes are
+    gone; `signature` is a detached JWS, see `records.signing`.
     """
 
     id: UUID
@@ -106,3 +107,5 @@ class Receipt:
     detections: tuple[DetectionFacts, ...] | None = None
     residual: ResidualFacts | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    detections_digest: str | None = None
+    signature: str | None = None
