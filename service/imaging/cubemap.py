@@ -102,7 +102,7 @@ def panorama(faces: Mapping[str, Raster]) -> Raster:
 
 def face_masks(detections: Detections, policy: Policy, side: int) -> dict[str, Mask]:
     """The mask of each face for what was found in `panorama`: the same objects, as each face sees them."""
-    whole = build_mask(as_curved(detections), policy.model_copy(update={"nadir_mask": 0.0}), 4 * side, 2 * side)
+    whole = whole_mask(as_curved(detections), policy.model_copy(update={"nadir_mask": 0.0}), side)
     masks = {}
     for name in FACES:
         face = CubeFace(name, side)
@@ -111,6 +111,11 @@ def face_masks(detections: Detections, policy: Policy, side: int) -> dict[str, M
             regions.append(nadir)
         masks[name] = Mask(tuple(dict.fromkeys(regions)), (), side, side)
     return masks
+
+
+def whole_mask(detections: Detections, policy: Policy, side: int) -> Mask:
+    """The mask of the whole `panorama` of faces of `side` pixels."""
+    return build_mask(detections, policy, 4 * side, 2 * side)
 
 
 def as_curved(detections: Detections) -> Detections:

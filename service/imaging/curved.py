@@ -63,7 +63,7 @@ def pole_within(curved: Float64) -> Float64:
     frames = axes(curved[:, 0], curved[:, 1])
     for direction, sign in zip(POLES, (1, -1), strict=True):
         seen = frames @ direction
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             u, v = seen[:, 0] / seen[:, 2], seen[:, 1] / seen[:, 2]
         u1, v1, u2, v2 = curved[:, 2:].T
         found[(seen[:, 2] > NEAREST) & (u >= u1) & (u <= u2) & (v >= v1) & (v <= v2)] = sign
