@@ -9,6 +9,7 @@ from service.api.multipart import IMAGE
 from service.api.options import COORDINATES, MAX_SOURCE_REF, PER_CLASS, PLAIN, Operation, option_names
 from service.api.problems import MEDIA_TYPE, kind_of
 from service.api.services import OptionRules
+from service.api.uploads import BYTES
 from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
 from service.imaging.cubemap import FACES
 from service.imaging.formats import WRITTEN, ImageFormat
@@ -146,7 +147,7 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
         form["oneOf"] = [{"required": [IMAGE]}, {"required": list(FACES)}]
     else:
         form["required"] = [IMAGE]
-    raw = {media: {"schema": BINARY} for media in READ_TYPES}
+    raw = {media: {"schema": BINARY} for media in (*READ_TYPES, BYTES)}
     return {"required": True, "content": {**raw, "multipart/form-data": {"schema": form}}}
 
 
