@@ -1,8 +1,8 @@
-"""The pixels behind a mask, replaced by what can never be turned back into them.
+"""The pixels behind a mask, replaced by what owes nothing to them.
 
-`blur` and `pixelate` show the noisy cells of `cells.py`, mostly in the color of the surroundings, smoothly or as
-blocks; `fill` shows a constant and depends on nothing. The obscured picture has full weight in the core of a region
-and fades over its feather, outside of it.
+`blur` and `pixelate` show the cells of `cells.py`, the colors around the mask with secret noise, smoothly or as blocks;
+`fill` shows a constant. No pixel of the picture that any mask changes is read for it, so what is shown would be the
+same whatever is hidden. It has full weight in the core of a region and fades over its feather, outside of it.
 """
 
 from dataclasses import InitVar, dataclass
@@ -11,13 +11,13 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from service.imaging.cells import disturb, enlarge, enlarge_part, grid, measure, paint
-from service.imaging.color import from_rgb8, to_rgb8
+from service.imaging.cells import enlarge, enlarge_part, grid, paint
+from service.imaging.color import from_rgb8
 from service.imaging.detections import Float32
 from service.imaging.masking import Mask, Region
 from service.imaging.outlines import Window
 from service.imaging.raster import ColorModel, Pixels, Raster
-from service.imaging.surroundings import Windows, surroundings
+from service.imaging.surroundings import UNKNOWN, Surroundings, surroundings
 from service.policy import Obscure
 
 GRAY = 128
@@ -42,12 +42,14 @@ class Layer:
     """What one region shows: `cells` (rows, columns, color channels), enlarged over `frame`.
 
     `window`: what the region may change, not empty. It lies in `frame`, whose edges are those of cells: see `part`.
+    `opacity`: 0..1, what alpha shows.
     """
 
     region: Region
     window: Window
     frame: Window
     cells: Pixels
+    opacity: float = 1.0
 
     def part(self, window: Window) -> Pixels:
         """What is shown in `window`, inside `frame`, in upright pixels: (h, w, C)."""
@@ -85,8 +87,8 @@ class Composite:
 def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
     """`raster` with every region of `mask` made unrecognizable, in place: the raster is used up.
 
-    The alpha channel could show what the colors no longer do, so inside a region it becomes the region's mean (opaque
-    for `fill`); an opaque picture stays opaque. Colors under transparent pixels are obscured like all others.
+    The alpha channel could show what the colors no longer do, so inside a region it becomes the mean of what is seen
+    around it (opaque for `fill`); an opaque picture stays opaque.
 
     Raises ValueError if the mask is for a picture of another size, the secret is empty or the pixels are read-only.
     """
@@ -94,45 +96,35 @@ def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
         raise ValueError("the mask is for a picture of another size")
     if not secret:
         raise ValueError("the noise needs a secret")
-    layers = []
-    ordered = _order(mask.regions)
-    windows = np.array([mask.window(region) for region in ordered], np.int64).reshape(-1, 4)
-    for i, region in enumerate(ordered):
-        window = mask.window(region)
-        if window[0] < window[2] and window[1] < window[3]:
-            layer = _layer(raster, region, window, windows[i + 1 :], secret)
-            _composite(raster, mask, layer, _shown(raster, layer))
-            layers.append(layer)
+    placed = [(region, mask.window(region)) for region in sorted(mask.regions, key=_order)]
+    placed = [(region, window) for region, window in placed if window[0] < window[2] and window[1] < window[3]]
+    layers: list[Layer] = []
+    if not placed:
+        return Composite(raster, mask, (), _SEAL)
+    around = surroundings(raster, [window for _, window in placed])
+    for region, window in placed:
+        layer = _layer(raster, region, window, around, secret)
+        _composite(raster, mask, layer, _shown(raster, layer))
+        layers.append(layer)
     return Composite(raster, mask, tuple(layers), _SEAL)
 
 
-def _order(regions: tuple[Region, ...]) -> list[Region]:
-    """Large before small, each measuring what is composited already, so that no overlap reveals anything.
-
-    Fills come first, so that no other region measures what they hide, and once more at the end, so that they are flat.
-    """
-    ordered = sorted(regions, key=_size, reverse=True)
-    fills = [r for r in ordered if r.obscure is Obscure.FILL]
-    others = [r for r in ordered if r.obscure is not Obscure.FILL]
-    return [*fills, *others, *fills] if others else fills
-
-
-def _size(region: Region) -> tuple[float, ...]:
+def _order(region: Region) -> tuple[float, ...]:
+    """Large before small, so that each is seen; fills last, so that they are flat."""
     x1, y1, x2, y2 = region.outline.bounds
-    return ((x2 - x1) * (y2 - y1), x1, y1, x2, y2)
+    return (region.obscure is Obscure.FILL, -(x2 - x1) * (y2 - y1), -x1, -y1, -x2, -y2)
 
 
-def _layer(raster: Raster, region: Region, window: Window, to_come: Windows, secret: bytes) -> Layer:
-    """`to_come`: the windows of the regions that are not composited yet."""
+def _layer(raster: Raster, region: Region, window: Window, around: Surroundings, secret: bytes) -> Layer:
+    """What `region` shows, of what is seen `around` all masks."""
     if region.obscure is Obscure.FILL:
         gray = from_rgb8(np.full((1, 1, 3), GRAY, np.uint8), raster.color, raster.pixels.dtype)
         return Layer(region, window, window, gray)
-    measured = grid(region, raster.width, raster.height)
-    x1, y1, x2, y2 = measured.window
-    means = measure(to_rgb8(raster.upright[y1:y2, x1:x2], raster.color), measured)
-    around = surroundings(raster, window, to_come)
-    noisy = disturb(means, around, measured, secret, colored=raster.color is not ColorModel.GRAY)
-    return Layer(region, window, measured.window, from_rgb8(paint(noisy), raster.color, raster.pixels.dtype))
+    cells = grid(region, raster.width, raster.height)
+    beside = around.over(cells.window, cells.columns, cells.rows)
+    colors = paint(beside[:, :, :3], cells, secret, colored=raster.color is not ColorModel.GRAY)
+    opacity = float(beside[:, :, 3].mean()) / UNKNOWN[3]
+    return Layer(region, window, cells.window, from_rgb8(colors, raster.color, raster.pixels.dtype), opacity)
 
 
 def _shown(raster: Raster, layer: Layer) -> Pixels:
@@ -144,9 +136,7 @@ def _shown(raster: Raster, layer: Layer) -> Pixels:
     ]
     if not raster.alpha:
         return shown
-    filled = layer.region.obscure is Obscure.FILL
-    alpha = raster.upright[top:bottom, left:right, -1]
-    opacity = float(np.iinfo(shown.dtype).max) if filled else round(float(alpha.mean()))
+    opacity = round(layer.opacity * float(np.iinfo(shown.dtype).max))
     return np.dstack([shown, np.full(shown.shape[:2], opacity, shown.dtype)])
 
 
