@@ -69,7 +69,7 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
                 name = f"{settings.detection.engine} {detector.spec.label}"
                 try:
                     await detector.check()
-                    yield Finding(name, True, "answers and fulfills the contract")
+                    yield Finding(name, True, "answers, fulfills the contract and reproduces its golden answers")
                 except VeilError as error:
                     yield Finding(name, False, f"{error.detail} {error.cause or ''}".strip() + _engine_hint(settings))
     except VeilError as error:

@@ -1,6 +1,7 @@
 """`veil serve`: listens, says where, drains on SIGTERM."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -11,21 +12,25 @@ from types import FrameType
 import uvicorn
 
 from service.api.application import create_api
+from service.api.connections import ConnectionLimits, bounded
 from service.api.services import Services
-from service.app import Veil, open_veil, require_keys
+from service.app import StartError, Veil, open_veil, require_keys
 from service.app import services as services_of
 from service.observability.metrics import serve_metrics
-from service.settings import Settings
+from service.settings import Server, Settings
 
 BACKLOG = 512
+OTHER_FILES = 256
+"""File descriptors beside connections: database, libraries, detectors, pipes."""
 
 
 class DrainingServer(uvicorn.Server):
     """Says that it is draining before it stops listening, so that a balancer can look elsewhere."""
 
-    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event, delay: float) -> None:
         super().__init__(config)
         self._draining = draining
+        self._delay = delay
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,20 +45,29 @@ class DrainingServer(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Says so at once and takes requests for `delay` seconds more; the second signal waits for nothing."""
+        again = self._draining.is_set()
         self._draining.set()
-        super().handle_exit(sig, frame)
+        if self._delay and not again:
+            asyncio.get_running_loop().call_later(self._delay, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
 
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises StartError or OSError if it cannot start."""
+    make_room(settings.server.max_connections)
     listener = socket.create_server((settings.server.host, settings.server.port), backlog=BACKLOG, reuse_port=False)
     with listener:
         async with open_veil(settings) as veil:
             await require_keys(veil)
             services = services_of(veil)
+            metrics_of = services.metrics
             server = DrainingServer(
                 uvicorn.Config(
                     create_api(services),
+                    http=bounded(connection_limits(settings.server), services.draining, metrics_of.connection_ended),
+                    timeout_keep_alive=settings.server.keep_alive,
                     access_log=False,
                     log_config=None,
                     server_header=False,
@@ -61,10 +75,33 @@ async def serve(settings: Settings) -> None:
                     timeout_graceful_shutdown=int(settings.server.drain_timeout),
                 ),
                 services.draining,
+                settings.server.drain_delay,
             )
             with metrics_port(services, settings) as metrics:
                 _say(veil, listener, metrics)
                 await server.serve(sockets=[listener])
+
+
+def connection_limits(server: Server) -> ConnectionLimits:
+    return ConnectionLimits(
+        most=server.max_connections,
+        head_seconds=server.head_timeout,
+        head_bytes=server.head_bytes,
+        least_rate=server.upload_rate,
+    )
+
+
+def make_room(connections: int) -> None:
+    """Lets the process open as many files as `connections` need. Raises StartError where the system does not."""
+    needed = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard not in (-1, resource.RLIM_INFINITY) and hard < needed:
+        raise StartError(
+            f"VEIL_SERVER__MAX_CONNECTIONS={connections} needs {needed} file descriptors, and this process may open "
+            f"{hard}.\nRaise that limit (ulimit -Hn), or lower the setting."
+        )
+    if soft not in (-1, resource.RLIM_INFINITY) and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @contextmanager

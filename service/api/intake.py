@@ -6,12 +6,14 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from service.api.auth import Caller
+from service.anonymizer import Admit
+from service.api.auth import Caller, grant
 from service.api.disconnect import while_connected
 from service.api.multipart import IMAGE
 from service.api.options import Operation, Options, parse_options
 from service.api.services import Services
 from service.api.uploads import Upload, check_headers, read_upload
+from service.imaging.source import Source
 from service.records.draft import Draft
 from service.records.receipt import InputFacts
 
@@ -40,10 +42,15 @@ async def process(
 
     def understand(upload: Upload | None, draft: Draft) -> Options:
         if upload is None:
-            options = parse_options(query, services.rules, operation=operation)
+            options = parse_options(query, services.rules, operation=operation, terms=caller.terms)
         else:
             options = parse_options(
-                query, services.rules, form=upload.fields, operation=operation, problems=upload.problems
+                query,
+                services.rules,
+                form=upload.fields,
+                operation=operation,
+                problems=upload.problems,
+                terms=caller.terms,
             )
             draft.source_ref = options.source_ref
         acceptable(options, None if upload is None else upload.data)
@@ -52,11 +59,25 @@ async def process(
     async def admitted(data: bytes, options: Options, draft: Draft) -> T:
         async with AsyncExitStack() as held:
             async with services.anonymizer.recorded(draft):
+                weight = await services.anonymizer.weigh(data, options.policy, draft)
                 with draft.stage("queue"):
-                    await held.enter_async_context(services.admission.worker())
+                    await held.enter_async_context(services.admission.worker(weight=weight))
             return await work(data, options, draft)
 
     return await take(request, services, caller, understand, admitted)
+
+
+def admit(request: Request, services: Services, caller: Caller) -> Admit | None:
+    """What takes a picture's megapixels from the quota of the caller's key, if it has one."""
+    key = caller.key
+    if key is None or key.terms.quota.megapixels is None:
+        return None
+
+    async def take_megapixels(source: Source) -> None:
+        megapixels = source.width * source.height / 1e6
+        grant(request, await services.quotas.take_megapixels(key, megapixels))
+
+    return take_megapixels
 
 
 async def take(

@@ -11,7 +11,7 @@ from service.anonymizer import Anonymized, Found
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
 from service.api.coordinates import Frame
-from service.api.intake import process
+from service.api.intake import admit, process
 from service.api.negotiation import JSON, MIXED, Accepted, Representation
 from service.api.options import Options
 from service.api.problems import MalformedRequest, NotAcceptable
@@ -34,12 +34,15 @@ UPLOAD_PROBLEMS: tuple[type[VeilError], ...] = (
     errors.InvalidRequest,
     errors.CorruptImage,
     errors.TooManyPixels,
+    errors.TooMuchMemory,
     errors.UnsupportedFrames,
     errors.Overloaded,
+    errors.QuotaExceeded,
     errors.DetectionFailed,
     errors.DetectorUnavailable,
     errors.DetectorTimeout,
     errors.DetectorContractBroken,
+    errors.ModelUnproven,
 )
 
 
@@ -68,7 +71,7 @@ def router(rules: OptionRules) -> APIRouter:
         summary="Find what would be hidden",
         response_model=DetectDocument,
         responses={
-            200: {"headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Server-Timing")},
+            200: {"headers": openapi.headers("Veil-Receipt", "Veil-Signature", "Veil-Detections", "Server-Timing")},
             **openapi.problems(*UPLOAD_PROBLEMS),
         },
         openapi_extra={
@@ -101,7 +104,8 @@ async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) ->
         accepted.representation(_images(options.policy.format, data))
 
     async def work(data: bytes, options: Options, draft: Draft) -> tuple[Anonymized, Options]:
-        return await services.anonymizer.anonymize(data, options.policy, draft), options
+        quota = admit(request, services, caller)
+        return await services.anonymizer.anonymize(data, options.policy, draft, quota), options
 
     done, options = await process(request, services, caller, "anonymize", acceptable, work)
     headers = answer_headers(done.receipt)
@@ -120,7 +124,8 @@ async def detect(request: Request, response: Response, services: ServicesOf, cal
     accepted = Accepted.parse(request.headers.get("accept"))
 
     async def work(data: bytes, options: Options, draft: Draft) -> tuple[Found, Options]:
-        return await services.anonymizer.detect(data, options.policy, draft), options
+        quota = admit(request, services, caller)
+        return await services.anonymizer.detect(data, options.policy, draft, quota), options
 
     found, options = await process(
         request, services, caller, "detect", lambda _options, _data: accepted.require(JSON), work
@@ -130,9 +135,10 @@ async def detect(request: Request, response: Response, services: ServicesOf, cal
 
 
 async def models(services: ServicesOf) -> ModelsDocument:
-    """Name, version, checksum and thresholds of each model."""
+    """Name, version, checksum and thresholds of each model, in the version that answers at the moment."""
     thresholds = {each.name: each.threshold for each in services.rules.defaults.classes}
-    return ModelsDocument(models=[ModelDocument.of(spec, services.engine, thresholds) for spec in services.models])
+    serving = services.models if services.serving is None else services.serving()
+    return ModelsDocument(models=[ModelDocument.of(spec, services.engine, thresholds) for spec in serving])
 
 
 def mixed(boundary: str, *parts: tuple[str, bytes]) -> bytes:
@@ -155,13 +161,18 @@ def answer_headers(receipt: Receipt) -> dict[str, str]:
     """What every answer says of its receipt."""
     found = receipt.residual
     residual = {"Veil-Residual": f"count={found.count}, outcome={found.outcome}"} if found is not None else {}
-    return residual | {
-        "Veil-Receipt": str(receipt.id),
-        "Veil-Detections": _listed(receipt.counts),
-        "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
-        "Cache-Control": "no-store",
-        "Vary": "Accept",
-    }
+    signed = {"Veil-Signature": receipt.signature} if receipt.signature is not None else {}
+    return (
+        residual
+        | signed
+        | {
+            "Veil-Receipt": str(receipt.id),
+            "Veil-Detections": _listed(receipt.counts),
+            "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+        }
+    )
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -178,6 +189,8 @@ def _pictures() -> dict[str, Any]:
     }
     return {
         "description": "The picture with everything hidden, upright as before.",
-        "headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Veil-Residual", "Server-Timing"),
+        "headers": openapi.headers(
+            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Residual", "Server-Timing"
+        ),
         "content": {**media, MIXED: {"schema": parts}},
     }

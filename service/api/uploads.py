@@ -14,6 +14,9 @@ from service.imaging.formats import READ
 
 MULTIPART = "multipart/form-data"
 
+PACE_SECONDS = 10.0
+"""Over which the least rate of an upload is measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -44,18 +47,21 @@ async def read_upload(request: Request, limits: UploadLimits, part: str = IMAGE)
     that is empty, is left to `problems`, to be reported together with the options.
     """
     try:
-        async with asyncio.timeout(limits.timeout):
+        async with (
+            asyncio.timeout(limits.timeout),
+            asyncio.timeout(PACE_SECONDS if limits.least_rate else None) as pace,
+        ):
             if media_type(request) == MULTIPART:
-                return await _read_form(request, limits, part)
-            data = b"".join([chunk async for chunk in _bounded(request, limits)])
+                return await _read_form(request, limits, part, pace)
+            data = b"".join([chunk async for chunk in _bounded(request, limits, pace)])
     except (TimeoutError, ClientDisconnect):
         raise UploadIncomplete from None
     return Upload(data, problems=() if data else (_empty(part),))
 
 
-async def _read_form(request: Request, limits: UploadLimits, part: str) -> Upload:
+async def _read_form(request: Request, limits: UploadLimits, part: str, pace: asyncio.Timeout) -> Upload:
     form = ImageForm(request.headers["content-type"], limits.max_bytes, part)
-    async for chunk in _bounded(request, limits):
+    async for chunk in _bounded(request, limits, pace):
         form.write(chunk)
     data = form.close()
     if not data and not form.problems:
@@ -67,13 +73,20 @@ def _empty(part: str) -> OptionProblem:
     return OptionProblem(f"/{part}", "the picture is empty")
 
 
-async def _bounded(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:
-    """The body's chunks, as long as they stay within the limit: a chunked body declares no length."""
-    received = 0
+async def _bounded(request: Request, limits: UploadLimits, pace: asyncio.Timeout) -> AsyncIterator[bytes]:
+    """The body's chunks, as long as they stay within the limit: a chunked body declares no length.
+
+    Puts `pace` off as long as they come fast enough: an upload holds a place, and a trickle would hold it for nothing.
+    """
+    received = paced = 0
+    now = asyncio.get_running_loop().time
     async for chunk in request.stream():
         received += len(chunk)
         if received > _most(request, limits):
             raise UploadTooLarge
+        if limits.least_rate and received - paced >= limits.least_rate * PACE_SECONDS:
+            paced = received
+            pace.reschedule(now() + PACE_SECONDS)
         yield chunk
 
 

@@ -14,10 +14,10 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from service.detection.contract import INPUT, Array, broken, check_tiles, output_shapes, validated
-from service.detection.detector import TileBoxes, Tiles
+from service.detection.detector import LATER, SOON, TileBoxes, Tiles
 from service.errors import DetectionFailed, DetectorTimeout, DetectorUnavailable
 from service.models.catalog import ModelSpec
-from service.models.triton_config import CHECKSUM
+from service.models.triton_config import CHECKSUM, version_checksum
 
 CHANNEL_OPTIONS: Final = (
     # Given options replace all of tritonclient's own, so its unlimited messages are repeated here.
@@ -36,8 +36,11 @@ CHANNEL_OPTIONS: Final = (
 CHECK_SECONDS = 5.0
 """Longest wait for an answer to a readiness question."""
 
-SOON, LATER = 1.0, 5.0
-"""Seconds in Retry-After: for a server that is busy, and for one that is gone."""
+LOAD_SECONDS = 600.0
+"""A plan of TensorRT may take minutes to load and to warm up."""
+
+CONTROL_KEY = "triton-grpc-protocol-admin-key"
+"""Header of `--grpc-restricted-protocol=model-repository:admin-key=…`."""
 
 _BUSY = ("Exceeds maximum queue size", "Request timeout expired")
 _TYPES = {"float32": "FP32", "int32": "INT32"}
@@ -47,6 +50,23 @@ _FREE_DIMENSION = -1
 def connect(url: str) -> InferenceServerClient:
     """The client that all detectors of a process share; `url` is host:port. Connects when first used; close it."""
     return InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
+
+
+async def load(client: InferenceServerClient, name: str, *, key: str | None = None) -> tuple[str, ...]:
+    """Makes the server take over what its repository has of the model `name`; gives the versions that it serves then.
+
+    A version that stays is not interrupted, one that goes finishes what it has begun, and if a new one cannot be
+    loaded everything stays as it was. `key`: where the server restricts model control. Raises DetectorUnavailable.
+    """
+    headers = None if key is None else {CONTROL_KEY: key}
+    try:
+        await client.load_model(name, headers=headers, client_timeout=LOAD_SECONDS)
+        metadata = await client.get_model_metadata(name, as_json=True, client_timeout=CHECK_SECONDS)
+    except InferenceServerException as error:
+        raise DetectorUnavailable(
+            f"The server did not load {name}.", cause=f"Triton says {error.status()}: {error.message()}"
+        ) from error
+    return tuple(metadata.get("versions", ()))
 
 
 class TritonDetector:
@@ -126,7 +146,9 @@ class TritonDetector:
         spec = self._spec
         if int(config.get("max_batch_size", 0)) < spec.max_batch:
             raise broken(spec, f"Triton takes {config.get('max_batch_size', 0)} tiles at once, not {spec.max_batch}")
-        made_from = config.get("parameters", {}).get(CHECKSUM, {}).get("string_value")
+        parameters = config.get("parameters", {})
+        own = parameters.get(version_checksum(spec)) or parameters.get(CHECKSUM, {})
+        made_from = own.get("string_value")
         if made_from != spec.sha256:
             raise broken(spec, f"Triton's model was made from the file {made_from}, the catalog says {spec.sha256}")
 

@@ -78,6 +78,10 @@ class Composite:
         if seal is not _SEAL:
             raise TypeError("only obscure() makes a Composite")
 
+    def without_pixels(self) -> "Composite":
+        """What `jpeg_patch` and `verify` need of it, without a picture's worth of memory; it cannot be encoded."""
+        return Composite(self.raster.without_pixels(), self.mask, self.layers, _SEAL)
+
     @property
     def windows(self) -> tuple[Window, ...]:
         """x1, y1, x2, y2 in upright pixels; outside of them nothing has changed."""

@@ -1,7 +1,8 @@
 """Prometheus metrics of one process, in a registry of their own, served on a port of their own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 from prometheus_client.process_collector import ProcessCollector
@@ -55,6 +56,21 @@ class Metrics:
             "veil_receipts_lost", "Requests that ended without a stored receipt.", registry=self.registry
         )
 
+        self._connections_ended = Counter(
+            "veil_connections_ended",
+            "Connections that the service ended: too slow, too large a head, too many, or not HTTP.",
+            ["problem"],
+            registry=self.registry,
+        )
+        self._proven = Gauge(
+            "veil_model_proven",
+            "Whether the model's file and golden answers were right when last looked at; pictures are refused if not.",
+            ["model"],
+            registry=self.registry,
+        )
+        self._version = Gauge(
+            "veil_model_version", "Version of the model that answers.", ["model"], registry=self.registry
+        )
         self._places = Gauge(
             "veil_admission_places", "Requests that were admitted and not yet answered.", registry=self.registry
         )
@@ -84,10 +100,23 @@ class Metrics:
     def receipt_lost(self) -> None:
         self._receipts_lost.inc()
 
+    def connection_ended(self, problem: str) -> None:
+        self._connections_ended.labels(problem).inc()
+
     def watch_admission(self, places: Callable[[], int], waiting: Callable[[], int]) -> None:
         """Asks on each scrape: requests that hold a place, and those of them that do not have a worker yet."""
         self._places.set_function(places)
         self._waiting.set_function(waiting)
+
+    def watch_models(self, names: Iterable[str], proven: Callable[[str], bool], version: Callable[[str], str]) -> None:
+        """Asks on each scrape: whether each model is proven to be the right one, and which version answers."""
+        for name in names:
+            self._proven.labels(name).set_function(partial(_number, proven, name))
+            self._version.labels(name).set_function(partial(_number, version, name))
+
+
+def _number(ask: Callable[[str], str | bool], name: str) -> float:
+    return float(ask(name))
 
 
 @contextmanager

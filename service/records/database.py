@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Insert, RowMapping, Select, Table, Update
+from sqlalchemy import CompoundSelect, Insert, RowMapping, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -56,7 +56,9 @@ class Database:
             await asyncio.wait(self._running, timeout=CLOSING_SECONDS)
         await self._engine.dispose()
 
-    async def rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
+    async def rows(
+        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+    ) -> Sequence[RowMapping]:
         """What `statement` selects. Raises RecordStoreUnavailable."""
 
         async def fetch(connection: AsyncConnection) -> Sequence[RowMapping]:
@@ -65,18 +67,30 @@ class Database:
 
         return await self._bounded(fetch, writes=False, seconds=self._timeout)
 
-    async def execute(self, statement: Insert | Update) -> None:
-        """Returns when what `statement` writes is committed to disk.
+    async def execute(self, *statements: Insert | Update) -> None:
+        """Returns when what `statements` write, in one transaction, is committed to disk.
 
-        It must be repeatable: it is sent again on a fresh connection if the pooled one turns out to be dead, and the
-        first one may have been committed. Raises RecordStoreUnavailable (it is then unknown whether the write was
-        committed), and IntegrityError where a constraint forbids it.
+        They must be repeatable: they are sent again on a fresh connection if the pooled one turns out to be dead, and
+        the first ones may have been committed. Raises RecordStoreUnavailable (it is then unknown whether the write was
+        committed), and IntegrityError where a constraint or a trigger forbids it.
         """
 
         async def send(connection: AsyncConnection) -> None:
-            await connection.execute(statement)
+            for statement in statements:
+                await connection.execute(statement)
 
         await self._bounded(send, writes=True, seconds=self._timeout)
+
+    async def transaction(self, work: Work[T]) -> T:
+        """What `work` gives, run in one writing transaction and committed. Raises as `execute`, and what `work` raises.
+
+        `work` is called again if the pooled connection turns out to be dead.
+        """
+        return await self._bounded(work, writes=True, seconds=self._timeout)
+
+    @property
+    def on_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
 
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows `on_conflict_do_nothing`, which makes writing repeatable."""

@@ -38,6 +38,8 @@ async def test_a_receipt_has_the_agreed_shape(client: httpx.AsyncClient, picture
         "residual",
         "timings_ms",
         "service_version",
+        "detections_digest",
+        "signature",
     ]
     assert body["received_at"].endswith("Z")
     assert set(body["input"]) == {"format", "width", "height", "bytes"}

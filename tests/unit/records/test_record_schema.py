@@ -53,6 +53,7 @@ async def test_constraints_and_indexes_have_their_names(database: Database) -> N
             found.add(inspector.get_pk_constraint(table)["name"])
             found.update(each["name"] for each in inspector.get_check_constraints(table))
             found.update(each["name"] for each in inspector.get_unique_constraints(table))
+            found.update(each["name"] for each in inspector.get_foreign_keys(table))
         return found
 
     declared = {str(each.name) for table in metadata.tables.values() for each in table.constraints}
