@@ -31,6 +31,9 @@ SAMPLED = 4
 UNIT = 32
 """Pixels over the side of what is left out together: the largest MCU (ITU-T T.81 §A.2) that JPEGs have in practice."""
 
+BESIDE = UNIT
+"""Pixels around a mask that are looked at for its colors, at least."""
+
 UNKNOWN = (128.0, 128.0, 128.0, 255.0)
 """R, G, B and opacity in 8 bits where nothing can be seen."""
 
@@ -57,40 +60,39 @@ class Surroundings:
 
 
 def surroundings(raster: Raster, windows: Iterable[Window]) -> Surroundings:
-    """What can be seen of `raster` outside of `windows`, x1, y1, x2, y2 in upright pixels and not empty."""
-    width, height = raster.width, raster.height
-    colors = _means(raster)
-    seen = np.ones(colors.shape[:2], np.bool_)
-    for window in windows:
-        x1, y1, x2, y2 = to_stored(window, raster.orientation, width, height)
+    """What can be seen of `raster` beside `windows`, x1, y1, x2, y2 in upright pixels and not empty."""
+    rows, columns = (_squares(side) for side in raster.pixels.shape[:2])
+    seen = np.zeros((max(rows, 1), max(columns, 1)), np.bool_)
+    hidden = [to_stored(window, raster.orientation, raster.width, raster.height) for window in windows]
+    for x1, y1, x2, y2 in hidden:
+        seen[_cells(y1 - BESIDE, y2 + BESIDE), _cells(x1 - BESIDE, x2 + BESIDE)] = rows > 0 < columns
+    for x1, y1, x2, y2 in hidden:
         seen[_cells(y1, y2), _cells(x1, x2)] = False
-    return Surroundings(_filled(colors, seen), raster.orientation, width, height)
+    colors = np.full((*seen.shape, 4), UNKNOWN, np.float32)
+    if seen.any():
+        colors[seen] = _means(raster, *np.nonzero(seen))
+    return Surroundings(_filled(colors, seen), raster.orientation, raster.width, raster.height)
 
 
-def _means(raster: Raster) -> Float32:
-    """R, G, B and opacity of each square whose middle lies in the picture: (rows, columns, 4); one if none does."""
-    y, x = (_sampled(side) for side in raster.pixels.shape[:2])
-    samples = raster.pixels[y[:, None], x]
-    if not samples.size:
-        return np.full((1, 1, 4), UNKNOWN, np.float32)
-    opacity = np.full(samples.shape[:2], UNKNOWN[3], np.float32)
+def _squares(side: int) -> int:
+    """The squares along a side of so many pixels whose middles lie in it."""
+    return max(0, (side - (CELL + SAMPLED) // 2) // CELL + 1)
+
+
+def _means(raster: Raster, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Float32:
+    """R, G, B and opacity in the middles of the squares at `rows` and `columns`, (n,) each: (n, 4)."""
+    y, x = ((each * CELL + (CELL - SAMPLED) // 2)[:, None] + np.arange(SAMPLED) for each in (rows, columns))
+    samples = raster.pixels[y[:, :, None], x[:, None, :]].reshape(len(rows), SAMPLED**2, -1)
+    means = np.full((len(rows), 4), UNKNOWN, np.float32)
+    means[:, :3] = to_rgb8(samples, raster.color).mean(axis=1, dtype=np.float32)
     if raster.alpha:
-        opacity = samples[:, :, -1] * np.float32(UNKNOWN[3] / np.iinfo(samples.dtype).max)
-    fine = np.dstack([to_rgb8(samples, raster.color).astype(np.float32), opacity])
-    size = (len(x) // SAMPLED, len(y) // SAMPLED)
-    return cast(Float32, cv2.resize(fine, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 4))
-
-
-def _sampled(side: int) -> npt.NDArray[np.intp]:
-    """Where the samples of whole middles lie along a side of so many pixels."""
-    first = (CELL - SAMPLED) // 2
-    starts = np.arange(first, side - SAMPLED + 1, CELL)
-    return (starts[:, None] + np.arange(SAMPLED)).ravel()
+        means[:, 3] = samples[:, :, -1].mean(axis=1, dtype=np.float32) * (UNKNOWN[3] / np.iinfo(samples.dtype).max)
+    return means
 
 
 def _cells(low: int, high: int) -> slice:
     """The cells of the units that the pixels from `low` to `high` touch."""
-    return slice(low // UNIT * (UNIT // CELL), -(-high // UNIT) * (UNIT // CELL))
+    return slice(max(low // UNIT, 0) * (UNIT // CELL), -(-high // UNIT) * (UNIT // CELL))
 
 
 def _middles(low: int, high: int, count: int) -> Float32:
@@ -112,6 +114,6 @@ def _filled(colors: Float32, seen: Bools) -> Float32:
     size = (weight.shape[1] // 2, weight.shape[0] // 2)
     fewer = cv2.resize(weight, size, interpolation=cv2.INTER_AREA).reshape(size[::-1])
     means = cv2.resize(sums, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 4)
-    means /= np.maximum(fewer, np.float32(1e-3))[:, :, None]
-    coarse = cv2.resize(_filled(means, fewer > 0), weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    means = means / np.maximum(fewer, np.float32(1e-3))[:, :, None]
+    coarse = cv2.resize(_filled(cast(Float32, means), fewer > 0), weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.where(seen[:, :, None], colors, coarse[:rows, :columns])

@@ -13,8 +13,8 @@ from service.imaging.containers import jpeg, png, tiff, webp
 from service.imaging.containers.ifd import TiffReader
 from service.imaging.exif_tags import Group, Selection
 from service.imaging.formats import ImageFormat
+from service.imaging.layers import Cover
 from service.imaging.metadata import STRIP, Carried, carried
-from service.imaging.obscuring import Composite
 from service.imaging.verify_avif import check_avif
 from service.imaging.verify_bmp import check_bmp
 from service.imaging.verify_metadata import HEADER, check_directories, check_exif, check_xmp, require, unclaimed
@@ -29,12 +29,12 @@ MOST_PER_TAG = 16
 TIFF_OWN = tiff.WRITTEN | {tiff.XMP, tiff.ICC}
 
 
-def verify(data: bytes, to: ImageFormat, composite: Composite, keep: MetadataPolicy = STRIP) -> None:
-    """Returns if `data` is a `to` file with the size, turn and metadata that `composite` and `keep` call for alone.
+def verify(data: bytes, to: ImageFormat, cover: Cover, keep: MetadataPolicy = STRIP) -> None:
+    """Returns if `data` is a `to` file of the size, turn and metadata that the picture of `cover` and `keep` call for.
 
     Raises OutputRefused, whose `cause` says what was found.
     """
-    expected = carried(composite.raster, to, keep)
+    expected = carried(cover.raster, to, keep)
     try:
         if expected.xmp:
             check_xmp(expected.xmp, keep)

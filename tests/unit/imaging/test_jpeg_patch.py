@@ -159,13 +159,14 @@ def test_progressive_becomes_sequential_where_that_is_asked_for():
 # --- what goes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", Obscure)
 @pytest.mark.parametrize("quality", [30, 75, 95])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_hidden_has_no_influence_on_a_fill(kind, quality):
+def test_what_is_hidden_has_no_influence(kind, quality, way):
     """Two pictures that differ only where the mask hides give the same file: nothing rings on in any block."""
     one = photo(113, 161)
     data = encoded(one, kind, quality)
-    mask = mask_over(data, FACE, PLATE, CORNER, way=Obscure.FILL)
+    mask = mask_over(data, FACE, PLATE, CORNER, way=way)
     other = one.copy()
     hidden = mask.coverage()
     other[hidden] = np.random.default_rng(1).integers(0, 256, (hidden.sum(), 3), np.uint8)
