@@ -29,6 +29,7 @@ from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
+from service.imaging.jpeg_turn import turns_whole
 from service.imaging.layers import Cover, cover
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
@@ -246,9 +247,10 @@ class Anonymizer:
 
     def _patches(self, source: Source, to: ImageFormat, policy: Policy) -> bool:
         """Whether the finished file is to be a JPEG changed under its masks only, as far as can be said beforehand."""
-        turned = policy.upright and source.orientation != 1
         jpeg = source.format is to is ImageFormat.JPEG
-        return jpeg and self._turbojpeg is not None and not policy.reencode and not turned
+        if not jpeg or self._turbojpeg is None or policy.reencode:
+            return False
+        return not policy.upright or source.orientation == 1 or turns_whole(source)
 
     def _patch(self, over: Cover, source: Source, policy: Policy) -> bytes | None:
         assert self._turbojpeg is not None

@@ -22,6 +22,7 @@ from service.imaging.detections import Float32
 from service.imaging.formats import ImageFormat
 from service.imaging.infill import fill_in
 from service.imaging.jpeg_grid import BLOCK, Grid, Job, Plane, grid_of, jobs, touched
+from service.imaging.jpeg_turn import turned_upright
 from service.imaging.layers import Cover
 from service.imaging.metadata import STRIP, carried
 from service.imaging.outlines import Bools
@@ -60,13 +61,16 @@ def patch(
 ) -> bytes | None:
     """`source`, the JPEG that `cover` was made for, with it over it, and with what `metadata.carried` names alone.
 
-    A progressive file stays so, or becomes sequential if not `keep_progressive`. None if it is of a kind that the
-    library or this module cannot patch, or the cover is turned and the source is not.
+    A progressive file stays so, or becomes sequential if not `keep_progressive`. If the cover is for the picture stored
+    upright, the source is turned. None if it is of a kind that the library or this module cannot patch or turn.
 
     Raises CorruptImage if the source is damaged.
     """
     if source.orientation != cover.raster.orientation:
-        return None
+        turned = turned_upright(source, library) if cover.raster.orientation == 1 else None
+        if turned is None:
+            return None
+        source = turned
     frame = read_frame(source.data)
     grid = grid_of(frame) if frame else None
     if frame is None or grid is None:
