@@ -13,8 +13,8 @@ from benchmarks.jpegtran import drop
 from service.imaging.codec import decode
 from service.imaging.detections import Detections
 from service.imaging.jpeg_patch import patch
+from service.imaging.layers import cover
 from service.imaging.masking import build_mask
-from service.imaging.obscuring import obscure
 from service.imaging.source import inspect
 from service.imaging.turbojpeg import TurboJpeg
 from service.imaging.verify import verify
@@ -63,13 +63,13 @@ def pipeline(data: bytes, count: int, library: TurboJpeg) -> dict[str, float]:
     lap("decode")
     mask = build_mask(found(count, raster.width, raster.height), policy, raster.width, raster.height)
     lap("mask")
-    composite = obscure(raster, mask, b"benchmark").without_pixels()
+    over = cover(raster, mask, b"benchmark")
     del raster
     lap("obscure")
-    patched = patch(composite, source, library)
+    patched = patch(over, source, library)
     assert patched is not None
     lap("encode")
-    verify(patched, source.format, composite)
+    verify(patched, source.format, over)
     lap("verify")
     return spent
 

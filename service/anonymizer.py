@@ -28,6 +28,8 @@ from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
+from service.imaging.jpeg_turn import turns_whole
+from service.imaging.layers import Cover, cover
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.projection import check_projection
@@ -226,19 +228,19 @@ class Anonymizer:
 
     async def _finish(self, source: Source, arrival: Arrival, mask: Mask, policy: Policy, draft: Draft) -> Finished:
         """The picture with `mask` applied, encoded and verified; uses the decoded `arrival` up."""
-        composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
-        to = output_format(source.format, policy.format)
+        to, keep = output_format(source.format, policy.format), policy.metadata_policy
         rewrite, data = Rewrite.PATCH, None
         if self._patches(source, to, policy):
-            composite = composite.without_pixels()  # before the coefficients of the whole picture are in memory
-            data = await self._on_cpu(draft, "encode", self._patch, composite, source, policy)
+            # The cover keeps no pixel: they are gone before the coefficients of the whole picture are in memory.
+            over = await self._on_cpu(draft, "obscure", self._cover, arrival, mask, source)
+            data = await self._on_cpu(draft, "encode", self._patch, over, source, policy)
             if data is None:
                 arrival = await self._decoded(source, policy, draft)
-                composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
         if data is None:
-            rewrite, keep = Rewrite.FULL, policy.metadata_policy
+            rewrite = Rewrite.FULL
+            over = composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
             data = await self._on_cpu(draft, "encode", encode, composite, to, policy.quality, keep)
-        await self._on_cpu(draft, "verify", verify, data, to, composite, policy.metadata_policy)
+        await self._on_cpu(draft, "verify", verify, data, to, over, keep)
         return Finished(data, to, mask, rewrite)
 
     async def _decoded(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
@@ -249,14 +251,18 @@ class Anonymizer:
 
     def _patches(self, source: Source, to: ImageFormat, policy: Policy) -> bool:
         """Whether the finished file is to be a JPEG changed under its masks only, as far as can be said beforehand."""
-        turned = policy.upright and source.orientation != 1
         jpeg = source.format is to is ImageFormat.JPEG
-        return jpeg and self._turbojpeg is not None and not policy.reencode and not turned
+        if not jpeg or self._turbojpeg is None or policy.reencode:
+            return False
+        return not policy.upright or source.orientation == 1 or turns_whole(source)
 
-    def _patch(self, composite: Composite, source: Source, policy: Policy) -> bytes | None:
+    def _patch(self, over: Cover, source: Source, policy: Policy) -> bytes | None:
         assert self._turbojpeg is not None
         same = policy.coding is Coding.SAME
-        return patch(composite, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
+        return patch(over, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
+
+    def _cover(self, arrival: Arrival, mask: Mask, source: Source) -> Cover:
+        return cover(arrival.take(), mask, picture_secret(self._secret, source.data))
 
     def _obscure(self, arrival: Arrival, mask: Mask, source: Source) -> Composite:
         return obscure(arrival.take(), mask, picture_secret(self._secret, source.data))
