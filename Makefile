@@ -46,8 +46,9 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev $(MODELS) ## Measure the budget of the foundation
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(MODELS) ## Measure budget, speed and memory, beside other tools (QUICK=1: a few minutes)
+	-@sh deploy/install-libturbojpeg.sh
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose stack for real (root and apt needed)
 	$(BIN)/pytest -m containers tests/deploy

@@ -14,9 +14,9 @@ import cv2
 
 from service import __version__
 from service.admission import Admission
-from service.anonymizer import Anonymizer
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
 from service.capacity import picture_memory
+from service.cubes import CubeAnonymizer
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.proven import ProvenDetector
@@ -67,7 +67,7 @@ class Veil:
     receipts: ReceiptRepository
     keys: KeyRepository
     detection: TiledDetection
-    anonymizer: Anonymizer
+    anonymizer: CubeAnonymizer
     admission: Admission
     policy: Policy
 
@@ -98,7 +98,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
             receipts=receipts,
             keys=KeyRepository(database),
             detection=detection,
-            anonymizer=Anonymizer(
+            anonymizer=CubeAnonymizer(
                 detection=detection,
                 receipts=receipts,
                 cpu=cpu,
