@@ -15,17 +15,29 @@ from service.app import StartError, Veil, open_veil, option_rules
 from service.errors import InvalidRequest, OptionProblem, UploadTooLarge, VeilError
 from service.policy import OutputFormat, Policy
 from service.records.draft import Draft
+from service.records.proof import write_proof
+from service.records.receipt import Receipt
 from service.settings import Settings
 
 
 async def anonymize_files(
-    settings: Settings, files: Sequence[Path], output: Path, options: Sequence[str], jobs: int, console: Console
+    settings: Settings,
+    files: Sequence[Path],
+    output: Path,
+    options: Sequence[str],
+    jobs: int,
+    console: Console,
+    *,
+    proofs: bool = False,
 ) -> int:
     """Anonymizes each of `files` into the folder `output`; returns how many failed. What fails is not written.
 
-    Raises StartError if two files would get the same name or a file would be overwritten by its own result,
-    InvalidRequest if `options` (`name=value`) are wrong.
+    `proofs`: beside each result, its signed receipt. Raises StartError if there is no key for them, if two files would
+    get the same name or a file would be overwritten by its own result, and InvalidRequest if `options` (`name=value`)
+    are wrong.
     """
+    if proofs and settings.signing.key is None:
+        raise StartError("There is no key to sign with: 'veil keys signing new FILE', then VEIL_SIGNING__KEY_FILE.")
     async with open_veil(settings) as veil:
         policy, source_ref = policy_of(options, option_rules(veil))
         targets = plan(files, output, policy.format)
@@ -39,7 +51,10 @@ async def anonymize_files(
             async def one(source: Path, target: Path) -> bool:
                 async with limit:
                     try:
-                        await anonymize_file(veil, source, target, policy, source_ref)
+                        receipt = await anonymize_file(veil, source, target, policy, source_ref)
+                        if proofs:
+                            proof = target.with_name(f"{target.name}.receipt.json")
+                            await asyncio.to_thread(write_whole, proof, write_proof(receipt))
                     except VeilError as error:
                         progress.console.print(f"{source}: {error.detail}", markup=False)
                         return False
@@ -79,8 +94,8 @@ def policy_of(options: Sequence[str], rules: OptionRules) -> tuple[Policy, str |
     return parsed.policy, parsed.source_ref
 
 
-async def anonymize_file(veil: Veil, source: Path, target: Path, policy: Policy, source_ref: str | None) -> None:
-    """One picture, read whole and written whole: a result appears under its name only when it is complete."""
+async def anonymize_file(veil: Veil, source: Path, target: Path, policy: Policy, source_ref: str | None) -> Receipt:
+    """One picture, read whole and written whole (it appears under its name only when complete); gives its receipt."""
     draft = Draft(source_ref=source_ref)
     data = await asyncio.to_thread(read_bounded, source, veil.settings.limits.max_upload_bytes)
     if data is None:
@@ -88,6 +103,7 @@ async def anonymize_file(veil: Veil, source: Path, target: Path, policy: Policy,
             raise UploadTooLarge
     result = await veil.anonymizer.anonymize(data, policy, draft)
     await asyncio.to_thread(write_whole, target, result.data)
+    return result.receipt
 
 
 def read_bounded(source: Path, limit: int) -> bytes | None:
