@@ -128,7 +128,7 @@ def test_old_protocols_and_plain_http_are_refused(start: Start, authority: Autho
     with pytest.raises(httpx.TransportError):
         httpx.get(service.url.replace("https:", "http:") + "/livez", timeout=10)
     old = authority.trusted()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         shown(service, old)
