@@ -98,8 +98,16 @@ class Load:
     """`clients` threads that send `pictures` to `url()` without a pause, until the block ends."""
 
     def __init__(
-        self, url: Callable[[], str], pictures: Sequence[Picture], clients: int, *, source_ref: str, timeout: float = 60
+        self,
+        url: Callable[[], str],
+        pictures: Sequence[Picture],
+        clients: int,
+        *,
+        source_ref: str,
+        timeout: float = 60,
+        key: str | None = None,
     ) -> None:
+        self._headers = {} if key is None else {"api-key": key}
         self._url = url
         self._pictures = pictures
         self._source_ref = source_ref
@@ -144,7 +152,7 @@ class Load:
                 f"{self._url()}/v1/anonymize",
                 params={"source_ref": self._source_ref},
                 content=sent.content,
-                headers={"Content-Type": sent.media},
+                headers={"Content-Type": sent.media, **self._headers},
             )
         except httpx.TransportError as error:
             return Answer(0, type(error).__name__, None, began, time.monotonic())
@@ -157,11 +165,11 @@ class Load:
         return Answer(got.status_code, "", receipt, began, ended, sent.hidden_in(got.content))
 
 
-def stored(url: str, **query: str) -> dict[str, str]:
+def stored(url: str, key: str | None = None, **query: str) -> dict[str, str]:
     """Outcome by id of every receipt that `query` selects."""
     found: dict[str, str] = {}
     cursor: dict[str, str] = {}
-    with httpx.Client(timeout=60) as client:
+    with httpx.Client(timeout=60, headers={} if key is None else {"api-key": key}) as client:
         while True:
             page = client.get(f"{url}/v1/receipts", params={**query, **cursor}).raise_for_status()
             found |= {each["id"]: each["outcome"] for each in page.json()["receipts"]}
