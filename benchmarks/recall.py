@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from service.app import default_policy, open_detectors
+from service.app import default_policy, engine_name, open_detectors, tiled_detection
 from service.detection.tiled import TiledDetection
 from service.errors import VeilError
 from service.imaging.codec import decode
@@ -116,14 +116,8 @@ async def run(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(2) as cpu:
         async with open_detectors(settings, catalog) as detectors:
-            engine = "triton" if arguments.triton else "onnxruntime"
-            detection = TiledDetection(
-                detectors,
-                engine=engine,
-                overlap=settings.detection.overlap,
-                concurrency=settings.detection.concurrency,
-                cpu=cpu,
-            )
+            detection = tiled_detection(settings, detectors, cpu)
+            engine = engine_name(settings)
             print(f"effort {policy.effort}, thresholds {[(c.name, c.threshold) for c in policy.classes]}, {engine}")
             await evaluate(arguments.folder, policy, detection, arguments.every)
 

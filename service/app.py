@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,12 @@ from service import __version__
 from service.admission import Admission
 from service.anonymizer import Anonymizer
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
+from service.capacity import picture_memory
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.proven import ProvenDetector
 from service.detection.tiled import TiledDetection
+from service.detection.turns import TurnPool
 from service.detection.versions import VersionedDetector
 from service.errors import RecordStoreUnavailable
 from service.imaging import turbojpeg
@@ -44,6 +46,9 @@ from service.settings import Engine, Settings, Tls
 from service.tls import TlsFiles
 
 logger = get_logger(__name__)
+
+AHEAD = 2
+"""Tiles that are ready before a thread is."""
 
 DATABASE_PATIENCE = 30.0
 """Seconds for which a start waits for a database that is still coming up."""
@@ -71,26 +76,22 @@ class Veil:
 @asynccontextmanager
 async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
     """Builds everything from `settings` and closes it at the end. Raises StartError if it cannot be built."""
-    # One picture uses one thread of the CPU pool: OpenCV's own threads would only contend with it.
+    # Pictures have threads of the CPU pool: OpenCV's own threads would only contend with them.
     cv2.setNumThreads(1)
     async with AsyncExitStack() as stack:
         catalog = read_catalog(settings)
         database = await stack.enter_async_context(open_database(settings))
-        cpu = ThreadPoolExecutor(settings.admission.workers, thread_name_prefix="image")
+        # Two threads for each picture: the first tiles are cut while it is still being decoded.
+        cpu = ThreadPoolExecutor(2 * settings.admission.workers, thread_name_prefix="image")
         stack.callback(cpu.shutdown, wait=True, cancel_futures=True)
         detectors = await stack.enter_async_context(open_detectors(settings, catalog))
-        detection = TiledDetection(
-            detectors,
-            engine=engine_name(settings),
-            overlap=settings.detection.overlap,
-            concurrency=settings.detection.concurrency,
-            cpu=cpu,
-        )
+        detection = tiled_detection(settings, detectors, cpu)
         await stack.enter_async_context(proving(detection, settings.models.verify_minutes))
         receipts = ReceiptRepository(database)
         signer = read_signer(settings)
         if signer is not None:
             await SigningKeyRepository(database).register(signer.public)
+        embedded_threads = inference_threads(settings) if settings.detection.engine is Engine.EMBEDDED else 0
         yield Veil(
             settings=settings,
             catalog=catalog,
@@ -112,6 +113,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
                 workers=settings.admission.workers,
                 queue=settings.admission.queue,
                 wait_seconds=settings.admission.wait_seconds,
+                memory=settings.admission.memory_bytes or picture_memory(embedded_threads),
             ),
             policy=default_policy(settings, catalog),
         )
@@ -215,9 +217,7 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         finally:
             await client.close()
         return
-    pool = ThreadPoolExecutor(
-        settings.detection.threads or len(os.sched_getaffinity(0)), thread_name_prefix="inference"
-    )
+    pool = TurnPool(inference_threads(settings), "inference")
     try:
         yield [
             VersionedDetector(
@@ -266,6 +266,26 @@ async def proving(detection: TiledDetection, minutes: float) -> AsyncIterator[No
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+def inference_threads(settings: Settings) -> int:
+    """Tiles that the embedded engine computes at the same time."""
+    return settings.detection.threads or len(os.sched_getaffinity(0))
+
+
+def tiled_detection(settings: Settings, detectors: Sequence[Detector], cpu: Executor) -> TiledDetection:
+    """All detectors, fed as suits the engine: the embedded one computes single tiles and gets them so, a few ahead.
+
+    Batches would gain it nothing, need memory and keep other pictures waiting.
+    """
+    embedded = settings.detection.engine is Engine.EMBEDDED
+    return TiledDetection(
+        detectors,
+        engine=engine_name(settings),
+        overlap=settings.detection.overlap,
+        concurrency=inference_threads(settings) + AHEAD if embedded else settings.detection.concurrency,
+        batch=1 if embedded else None,
+        blank=settings.detection.blank_contrast,
+        cpu=cpu,
+    )
 
 
 def engine_name(settings: Settings) -> Literal["onnxruntime", "triton"]:
@@ -291,6 +311,7 @@ def default_policy(settings: Settings, catalog: Catalog) -> Policy:
         residual=settings.defaults.residual,
         metadata_owner=settings.metadata.owner,
         metadata_allow=settings.metadata.allow,
+        nadir_mask=settings.panorama.nadir_mask_deg,
     )
 
 

@@ -8,6 +8,7 @@ VeilError
 │ ├ UnsupportedFormat         not one of the formats that Veil reads
 │ ├ CorruptImage              damaged, truncated or lying about itself
 │ ├ TooManyPixels             over the pixel limit, refused from the header
+│ ├ TooMuchMemory             more than all pictures may take together here, as its header says
 │ └ UnsupportedFrames         more than one page or frame
 ├ InvalidRequest            options that are wrong; `problems` points at each
 ├ Unauthenticated           no key, or none that is known
@@ -96,6 +97,12 @@ class TooManyPixels(UploadRejected):
     slug = "too-many-pixels"
     title = "The image has more pixels than this service accepts"
     default_detail = "The image has more pixels than this service accepts."
+
+
+class TooMuchMemory(UploadRejected):
+    slug = "too-much-memory"
+    title = "The image needs more memory than this service has for images"
+    default_detail = "To be processed, the image needs more memory than this service has for images."
 
 
 class UnsupportedFrames(UploadRejected):

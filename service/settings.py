@@ -106,6 +106,11 @@ class Admission(Group):
     queue: Annotated[int, Field(ge=0)] = Field(
         16, description="Requests that may wait for a worker, each with its upload in memory."
     )
+    memory_bytes: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Memory for all pictures that are processed at the same time, by estimates from their headers; "
+        "0: what the container's limit (else half the machine) leaves beside the process.",
+    )
     wait_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Longest wait for a worker, in seconds, before the answer is 429."
     )
@@ -135,6 +140,11 @@ class Detection(Group):
     )
     overlap: Annotated[int, Field(ge=32, le=256)] = Field(
         96, description="Overlap of neighboring tiles in pixels: any object up to this size lies whole in one."
+    )
+    blank_contrast: Annotated[int, Field(ge=0, le=16)] = Field(
+        12,
+        description="Gray levels: tiles without a local difference as large, such as clear sky, show nothing that a "
+        "detector could find and are not searched; 0 searches all. Never applies to effort thorough.",
     )
 
 
@@ -250,6 +260,14 @@ class Panoramax(Group):
     annotations: bool = Field(False, description="Whether the answer lists what was hidden, as Panoramax annotations.")
 
 
+class Panorama(Group):
+    """How panoramas are treated, beside what each request asks for."""
+
+    nadir_mask_deg: Annotated[float, Field(ge=0, le=90)] = Field(
+        0.0, description="Degrees around the lower pole that are hidden in every panorama: the vehicle. 0: none."
+    )
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
@@ -277,6 +295,7 @@ class Settings(Group):
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
     metadata: Metadata = Metadata()
+    panorama: Panorama = Panorama()
     panoramax: Panoramax = Panoramax()
     logs: Logs = Logs()
 

@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.imaging.cells import Grid, grid, picture_secret
+from service.imaging.cells import SHARE, Grid, grid, picture_secret
 from service.imaging.detections import Detections
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Layer, obscure
 from service.imaging.raster import ColorModel, Raster
+from service.imaging.surroundings import surroundings
 from service.policy import ClassPolicy, Obscure, Policy, Shape
 
 Gray = npt.NDArray[np.uint8]
@@ -28,6 +29,9 @@ CATALOG = {
     "plate": ClassPolicy(name="plate", threshold=0.45, margin=0.1, shape=Shape.BOX),
 }
 """The classes as the model catalog has them, with the default obscuring."""
+
+
+NO_OTHERS = np.empty((0, 4), np.int64)
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Seen:
 def veil(name: str, box: Box, size: tuple[int, int], *, jpeg: int | None = 90, **changes: object) -> Seen:
     """The service's obscuring of an object of class `name` in `box`, in a picture of `size` (w, h).
 
-    `changes` are options of its class. The attacker undoes the smoothing: least squares over what the cells, whose
-    places he knows, add to the pixels of the core.
+    `changes` are options of its class. The attacker takes off the color of the surroundings, which he sees, and undoes
+    the smoothing: least squares over what the cells, whose places he knows, add to the pixels of the core.
     """
     policy = Policy(classes=(CATALOG[name].model_copy(update=changes),))
     mask = mask_of(box, policy, size)
@@ -57,7 +61,9 @@ def veil(name: str, box: Box, size: tuple[int, int], *, jpeg: int | None = 90, *
 
     def observe(picture: Gray, secret: bytes) -> Vectors:
         seen = shown(name, box, picture, secret, jpeg=jpeg, **changes)
-        return np.asarray(solve @ seen[y1:y2, x1:x2][core].astype(np.float64))
+        around = surroundings(Raster(seen[:, :, None], ColorModel.GRAY, alpha=False), (x1, y1, x2, y2), NO_OTHERS)[0]
+        hidden = (seen[y1:y2, x1:x2][core].astype(np.float64) - (1 - SHARE) * float(around)) / SHARE
+        return np.asarray(solve @ hidden)
 
     def predict(picture: Gray) -> Vectors:
         left, top, right, bottom = cells.window

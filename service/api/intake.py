@@ -59,8 +59,9 @@ async def process(
     async def admitted(data: bytes, options: Options, draft: Draft) -> T:
         async with AsyncExitStack() as held:
             async with services.anonymizer.recorded(draft):
+                weight = await services.anonymizer.weigh(data, options.policy, draft)
                 with draft.stage("queue"):
-                    await held.enter_async_context(services.admission.worker())
+                    await held.enter_async_context(services.admission.worker(weight=weight))
             return await work(data, options, draft)
 
     return await take(request, services, caller, understand, admitted)

@@ -34,6 +34,7 @@ UPLOAD_PROBLEMS: tuple[type[VeilError], ...] = (
     errors.InvalidRequest,
     errors.CorruptImage,
     errors.TooManyPixels,
+    errors.TooMuchMemory,
     errors.UnsupportedFrames,
     errors.Overloaded,
     errors.QuotaExceeded,

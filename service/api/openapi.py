@@ -27,7 +27,11 @@ DESCRIPTIONS: dict[str, tuple[str, Any]] = {
     "margin": ("Growth of each mask on each side, relative to the box's own side.", 0.2),
     "threshold": ("Least score of a detection; lower hides more.", 0.3),
     "effort": ("How small the objects are that are looked for.", "balanced"),
-    "projection": ("How the picture maps the world. 'equirectangular' is refused by this version.", "auto"),
+    "projection": (
+        "How the picture maps the world. auto: a panorama if GPano says so, or if it is 2:1 and its borders are those "
+        "of a whole one. equirectangular: one, 2:1 unless GPano tags say which part it shows. planar: never one.",
+        "auto",
+    ),
     "metadata": (
         "Which metadata the answer keeps. strip: color profile, orientation, projection. geo: also position, time of "
         "capture, camera make and model, attitude. keep: also all other plain EXIF and XMP; never embedded pictures.",

@@ -73,9 +73,6 @@ HIDING = frozenset(
 FREE = Terms()
 """No key, or one without options of its own."""
 
-LATER = {("projection", "equirectangular")}
-"""Values that the interface has and this version does not do yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -200,14 +197,10 @@ class _Reader:
         if name not in self.given:
             return None
         try:
-            value = adapter.validate_python(self.given[name])
+            return adapter.validate_python(self.given[name])
         except ValidationError as error:
             self.refuse(name, error.errors(include_url=False, include_input=False)[0]["msg"])
             return None
-        if (name, str(value)) in LATER:
-            self.refuse(name, f"'{value}' is not available in this version of the service")
-            return None
-        return value
 
     def _areas(self, name: str) -> tuple[Area, ...]:
         if name not in self.given:

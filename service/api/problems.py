@@ -90,6 +90,11 @@ KINDS: dict[type[VeilError], Kind] = {
     errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/… or as multipart/form-data."),
     errors.CorruptImage: Kind(422, "Check the file: it does not decode completely."),
     errors.TooManyPixels: Kind(422, "Scale the picture down, or ask the operator to raise VEIL_LIMITS__MAX_PIXELS."),
+    errors.TooMuchMemory: Kind(
+        422,
+        "Scale the picture down or send it in its own format, or ask the operator for more memory "
+        "(VEIL_ADMISSION__MEMORY_BYTES, or the container's limit).",
+    ),
     errors.UnsupportedFrames: Kind(422, "Split the file and send each page or frame as a picture of its own."),
     errors.InvalidRequest: Kind(422, "Correct each of the options that problems points at."),
     MalformedRequest: Kind(400, "Check how the client builds the request, above all multipart boundaries."),

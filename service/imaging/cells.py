@@ -3,9 +3,10 @@
 Cells are those of lattices that lie fixed in the picture: squares of 8, 16, 32, … pixels. An object is measured on the
 finest lattice whose cells are coarse enough for it, so as strictly in a close-up as far away: a mean of luma per cell,
 and of chroma per two by two of them, since on colored plates chroma follows the characters as luma does.
-The means are rounded to coarse steps and noise is added; what is shown is a function of these numbers alone, smoothed
-for the eye or as blocks. Gaussian blur and mosaics without noise are not offered: both are read by comparing with
-blurred candidates (Hill et al., PETS 2016; McPherson et al., arXiv 1609.00408).
+The means are rounded to coarse steps, brought most of the way to the color beside the mask, and noise is added; what is
+shown is a function of these numbers alone, smoothed for the eye or as blocks. Gaussian blur and mosaics without noise
+are not offered: both are read by comparing with blurred candidates (Hill et al., PETS 2016; McPherson et al., arXiv
+1609.00408).
 
 The lattices are fixed so that other options, thresholds or boxes measure no other cells: whoever gets several results
 of one picture has the same numbers with the same noise again, where cells that moved with the box would have given him
@@ -41,6 +42,10 @@ CHROMA_CELLS = 2
 
 LUMA_NOISE, CHROMA_NOISE = 30.0, 4.0
 """Standard deviation of the noise per cell, in 8-bit units; holds against an attacker who knows all but the noise."""
+
+SHARE = 1 / 8
+"""Of the means in what is shown; the rest is the color beside the mask, which everybody sees anyway. To the eye it is
+the same blur; to an attacker the noise is eight times as strong."""
 
 LUMA_STEP, CHROMA_STEP = 8, 4
 """What means are rounded to, so that a picture that was compressed again mostly meets the same noise."""
@@ -134,8 +139,10 @@ def picture_secret(secret: bytes, file: bytes) -> bytes:
     return hashlib.blake2b(file, key=hashlib.blake2b(secret, digest_size=64).digest()).digest()
 
 
-def disturb(means: Means, grid: Grid, secret: bytes, *, colored: bool) -> Means:
-    """`means` plus the noise that `secret` gives each cell of `grid`; in chroma only if `colored`.
+def disturb(means: Means, around: Float32, grid: Grid, secret: bytes, *, colored: bool) -> Means:
+    """What is shown of `means`: `SHARE` of them, the rest `around`, and noise that `secret` gives each cell of `grid`.
+
+    `around`: (3,) float32, the color of what can be seen beside the mask. Chroma gets noise only if `colored`.
 
     A keyed function of the cell's place, size and mean: the same cell always gets the same noise, and asking again
     gains nothing; another content gets another, so that differences show nothing either. It does not depend on the
@@ -144,9 +151,11 @@ def disturb(means: Means, grid: Grid, secret: bytes, *, colored: bool) -> Means:
     key = hashlib.blake2b(secret, digest_size=64).digest()
     luma = _noise(key, grid.window, means.luma[:, :, None])[:, :, 0]
     chroma = _noise(key, grid.window, means.chroma)
+    bright = around @ LUMA
+    tint = np.array([(around[2] - bright) / CB, (around[0] - bright) / CR], np.float32)
     return Means(
-        means.luma + luma * np.float32(LUMA_NOISE),
-        means.chroma + chroma * np.float32(CHROMA_NOISE * colored),
+        bright + (means.luma - bright) * np.float32(SHARE) + luma * np.float32(LUMA_NOISE),
+        tint + (means.chroma - tint) * np.float32(SHARE) + chroma * np.float32(CHROMA_NOISE * colored),
     )
 
 

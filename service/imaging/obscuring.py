@@ -1,7 +1,8 @@
 """The pixels behind a mask, replaced by what can never be turned back into them.
 
-`blur` and `pixelate` show the noisy cells of `cells.py`, smoothly or as blocks; `fill` shows a constant and depends on
-nothing. The obscured picture has full weight in the core of a region and fades over its feather, outside of it.
+`blur` and `pixelate` show the noisy cells of `cells.py`, mostly in the color of the surroundings, smoothly or as
+blocks; `fill` shows a constant and depends on nothing. The obscured picture has full weight in the core of a region
+and fades over its feather, outside of it.
 """
 
 from dataclasses import InitVar, dataclass
@@ -16,6 +17,7 @@ from service.imaging.detections import Float32
 from service.imaging.masking import Mask, Region
 from service.imaging.outlines import Window
 from service.imaging.raster import ColorModel, Pixels, Raster
+from service.imaging.surroundings import Windows, surroundings
 from service.policy import Obscure
 
 GRAY = 128
@@ -74,6 +76,10 @@ class Composite:
         if seal is not _SEAL:
             raise TypeError("only obscure() makes a Composite")
 
+    def without_pixels(self) -> "Composite":
+        """What `jpeg_patch` and `verify` need of it, without a picture's worth of memory; it cannot be encoded."""
+        return Composite(self.raster.without_pixels(), self.mask, self.layers, _SEAL)
+
     @property
     def windows(self) -> tuple[Window, ...]:
         """x1, y1, x2, y2 in upright pixels; outside of them nothing has changed."""
@@ -93,10 +99,12 @@ def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
     if not secret:
         raise ValueError("the noise needs a secret")
     layers = []
-    for region in _order(mask.regions):
+    ordered = _order(mask.regions)
+    windows = np.array([mask.window(region) for region in ordered], np.int64).reshape(-1, 4)
+    for i, region in enumerate(ordered):
         window = mask.window(region)
         if window[0] < window[2] and window[1] < window[3]:
-            layer = _layer(raster, region, window, secret)
+            layer = _layer(raster, region, window, windows[i + 1 :], secret)
             _composite(raster, mask, layer, _shown(raster, layer))
             layers.append(layer)
     return Composite(raster, mask, tuple(layers), _SEAL)
@@ -118,14 +126,16 @@ def _size(region: Region) -> tuple[float, ...]:
     return ((x2 - x1) * (y2 - y1), x1, y1, x2, y2)
 
 
-def _layer(raster: Raster, region: Region, window: Window, secret: bytes) -> Layer:
+def _layer(raster: Raster, region: Region, window: Window, to_come: Windows, secret: bytes) -> Layer:
+    """`to_come`: the windows of the regions that are not composited yet."""
     if region.obscure is Obscure.FILL:
         gray = from_rgb8(np.full((1, 1, 3), GRAY, np.uint8), raster.color, raster.pixels.dtype)
         return Layer(region, window, window, gray)
     measured = grid(region, raster.width, raster.height)
     x1, y1, x2, y2 = measured.window
     means = measure(to_rgb8(raster.upright[y1:y2, x1:x2], raster.color), measured)
-    noisy = disturb(means, measured, secret, colored=raster.color is not ColorModel.GRAY)
+    around = surroundings(raster, window, to_come)
+    noisy = disturb(means, around, measured, secret, colored=raster.color is not ColorModel.GRAY)
     return Layer(region, window, measured.window, from_rgb8(paint(noisy), raster.color, raster.pixels.dtype))
 
 

@@ -67,12 +67,17 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class DetectionFacts:
-    """One detection: box (x1, y1, x2, y2) in pixels of the upright picture."""
+    """One detection: box (x1, y1, x2, y2) in pixels of the upright picture.
+
+    `polygon`: points x, y around what was seen in perspective in a panorama, None for all others. In a panorama both
+    may go on beyond the right edge, which is the left one.
+    """
 
     class_name: str
     score: float
     box: tuple[float, float, float, float]
     model: str
+    polygon: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,4 +157,11 @@ def _receipt(row: RowMapping) -> Receipt:
 
 def _detection(stored: Mapping[str, Any]) -> DetectionFacts:
     x1, y1, x2, y2 = stored["box"]
-    return DetectionFacts(stored["class_name"], stored["score"], (x1, y1, x2, y2), stored["model"])
+    polygon = stored.get("polygon")  # receipts of before panoramas have none
+    return DetectionFacts(
+        stored["class_name"],
+        stored["score"],
+        (x1, y1, x2, y2),
+        stored["model"],
+        None if polygon is None else tuple((x, y) for x, y in polygon),
+    )

@@ -12,6 +12,7 @@ from service.imaging.masking import CELLS, Mask, Region, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.outlines import BoxOutline, EllipseOutline
 from service.imaging.raster import ColorModel, Raster, upright_view
+from service.imaging.surroundings import surroundings
 from service.policy import Area, ClassPolicy, Obscure, Policy, Shape
 
 SECRET = b"a secret of this test"
@@ -27,6 +28,7 @@ KINDS = [
     (ColorModel.CMYK, True, np.uint8),
     (ColorModel.CMYK, False, np.uint16),
 ]
+NO_OTHERS = np.empty((0, 4), np.int64)
 FACE = EllipseOutline(60, 50, 22, 28)
 PLATE = BoxOutline((80, 60, 140, 80))
 
@@ -190,6 +192,8 @@ def test_other_options_show_the_same_numbers_again():
     # Wherever the box lies a little differently, the cells in the middle are the same ones with the same noise.
     pixels = noise(3, np.uint8, shape=(512, 512))
     pixels = cv2.GaussianBlur(pixels, (0, 0), 9)
+    # The same color beside all of them, as it is in what they show.
+    pixels[~mask_of(region(EllipseOutline(250, 260, 50, 60)), width=512, height=512).coverage()] = 90
     seen = set()
     for grown in np.linspace(0, 14, 29):
         outline = EllipseOutline(250 + grown / 3, 260 - grown / 4, 60 + grown, 70 + grown)
@@ -209,6 +213,41 @@ def test_strength_leaves_the_noise_as_it_is():
     assert np.array_equal(weak, strong)
 
 
+def test_a_mask_takes_the_color_that_can_be_seen_beside_it():
+    pixels = noise(3, np.uint8)
+    plate = region(BoxOutline((80, 60, 130, 80)))
+    x1, y1, x2, y2 = mask_of(plate).window(plate)
+    pixels[y1 - 1 : y2 + 1, x1 - 1 : x2 + 1] = (200, 40, 40)
+    pixels[y1:y2, x1:x2] = noise(3, np.uint8, seed=3)[y1:y2, x1:x2]
+    many = [result(pixels, ColorModel.RGB, mask_of(plate), secret=bytes([i]))[70, 105] for i in range(60)]
+    # An eighth of the mean of the noise, 128, and the luma noise of 30, on 60 samples.
+    assert np.abs(np.mean(many, axis=0) - np.array([191, 51, 51])).max() < 16
+
+
+def test_what_another_mask_hides_beside_one_takes_no_part_in_its_color():
+    left, right = region(BoxOutline((20, 20, 60, 60))), region(BoxOutline((63, 30, 90, 50)))
+    mask = mask_of(left, right)
+    one = noise(3, np.uint8)
+    # Beyond the cells of the left one, which are measured whole.
+    other, window = one.copy(), mask.window(right)
+    x1, y1, x2, y2 = window
+    assert mask.window(left)[2] >= x1
+    raster = Raster(one, ColorModel.RGB, alpha=False)
+    other[y1:y2, x1:x2] = 0
+    darker = Raster(other, ColorModel.RGB, alpha=False)
+    beside = mask.window(left)
+    assert np.array_equal(
+        surroundings(raster, beside, np.array([window])), surroundings(darker, beside, np.array([window]))
+    )
+    assert not np.array_equal(surroundings(raster, beside, NO_OTHERS), surroundings(darker, beside, NO_OTHERS))
+
+
+def test_where_nothing_can_be_seen_beside_it_a_mask_is_gray():
+    raster = Raster(noise(3, np.uint8), ColorModel.RGB, alpha=False)
+    assert surroundings(raster, (0, 0, W, H), NO_OTHERS).tolist() == [128, 128, 128]
+    assert surroundings(raster, (20, 20, 60, 60), np.array([[10, 10, 70, 70]])).tolist() == [128, 128, 128]
+
+
 def test_a_transparent_picture_hides_nothing_under_its_alpha_and_shows_no_outline_in_it():
     pixels = noise(4, np.uint8)
     pixels[:, :, 3] = 0
@@ -225,8 +264,9 @@ def test_a_transparent_picture_hides_nothing_under_its_alpha_and_shows_no_outlin
 
 def test_overlapping_regions_measure_what_is_composited_already():
     # A small region inside a large one sees only the large one's cells: the pixels below cannot matter.
-    large, small = region(BoxOutline((20, 20, 108, 108))), region(EllipseOutline(64, 64, 6, 7), Obscure.PIXELATE)
+    large, small = region(BoxOutline((66, 66, 94, 94))), region(EllipseOutline(78, 80, 4, 5), Obscure.PIXELATE)
     mask = mask_of(small, large)
+    assert grid(large, W, H).window == mask.window(large)
     one = noise(3, np.uint8)
     other = shuffled_in_cells(one, large)
     core = mask_of(large).coverage()

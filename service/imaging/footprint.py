@@ -1,0 +1,54 @@
+"""How much memory a picture will need, said from its header: an upper bound that is not far off."""
+
+from service.imaging.containers.jpeg import read_segments
+from service.imaging.containers.jpeg_frame import PROGRESSIVE
+from service.imaging.formats import ImageFormat, output_format
+from service.imaging.source import Source
+from service.policy import Policy
+
+MIB = 1024 * 1024
+
+FIXED = 24 * MIB
+"""Tiles under way, masks, strips of libvips: what does not grow with the picture, or hardly."""
+
+COPIES = 4
+"""Times that the file is in memory: as it came, reduced to its pixels, coded anew, with its metadata."""
+
+LEVELS = 1
+"""Bytes per pixel of all halved levels together: a third of 3."""
+
+COEFFICIENT = 2
+"""Bytes of a coefficient in libjpeg's arrays."""
+
+DECODERS = {ImageFormat.JPEG: 0.6, ImageFormat.TIFF: 1.0, ImageFormat.PNG: 1.0, ImageFormat.BMP: 1.0}
+"""What a decoder holds besides the raster, in rasters; other formats twice. Not at the same time as the levels."""
+
+ENCODERS = {ImageFormat.JPEG: 0.25, ImageFormat.BMP: 2.0, ImageFormat.TIFF: 2.0, ImageFormat.PNG: 2.0}
+"""The same for encoders, with what they write; other formats four times."""
+
+
+def footprint(source: Source, policy: Policy, *, patching: bool) -> int:
+    """Bytes that `source` will need at most at a time under `policy`; `patching`: JPEGs can be patched here.
+
+    Raises InvalidRequest if the policy's format cannot be written.
+    """
+    pixels = source.stored_width * source.stored_height
+    raster = pixels * (source.color.channels + source.alpha) * (source.bit_depth // 8)
+    jpeg = source.format is ImageFormat.JPEG
+    samples = pixels * source.color.channels
+    coefficients = COEFFICIENT * (samples if source.full_chroma else samples // 2)
+    decoding = raster + max(int(raster * DECODERS.get(source.format, 2.0)), coefficients if _progressive(source) else 0)
+    searching = raster + LEVELS * pixels
+    turning = 2 * raster if source.orientation != 1 and (policy.upright or not jpeg) else 0
+    to = output_format(source.format, policy.format)
+    encoding = raster + int(raster * ENCODERS.get(to, 4.0))
+    patched = jpeg and to is ImageFormat.JPEG and patching and not policy.reencode
+    writing = coefficients if patched else encoding
+    return FIXED + COPIES * len(source.data) + max(decoding, searching, turning, writing)
+
+
+def _progressive(source: Source) -> bool:
+    """Whether it is a JPEG whose decoder holds all coefficients."""
+    if source.format is not ImageFormat.JPEG:
+        return False
+    return any(each.marker in PROGRESSIVE for each in read_segments(source.data, head=True)[0])
