@@ -266,6 +266,8 @@ async def proving(detection: TiledDetection, minutes: float) -> AsyncIterator[No
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
 def inference_threads(settings: Settings) -> int:
     """Tiles that the embedded engine computes at the same time."""
     return settings.detection.threads or len(os.sched_getaffinity(0))
