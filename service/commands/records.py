@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.table import Table
 
 from service.app import open_database, retention_of
-from service.commands.console import err, fail, out, plain_errors, settings_now
+from service.commands.console import err, fail, out, plain_errors, settings_now, table
 from service.errors import InvalidRequest, OptionProblem
 from service.records.audit import COMMAND_LINE, AuditLog
 from service.records.database import Database
@@ -123,12 +122,12 @@ def audit(
 
     async def read(database: Database) -> None:
         found = await AuditLog(database).page(since=moment(since, "from"), until=moment(until, "to"), limit=limit)
-        table = Table("when", "who", "what", "of", "facts")
+        listed = table("when", "who", "what", "of", "facts")
         for each in found.entries:
             who = f"{each.actor.key_name or ''} {each.actor.key_id or each.actor.kind}".strip()
             facts = ", ".join(f"{name}: {value}" for name, value in each.facts.items())
-            table.add_row(f"{each.at:%Y-%m-%d %H:%M:%S}", who, each.action, each.subject or "", facts)
-        out.print(table)
+            listed.add_row(f"{each.at:%Y-%m-%d %H:%M:%S}", who, each.action, each.subject or "", facts)
+        out.print(listed)
 
     with_records(read)
 

@@ -5,9 +5,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from service.commands.console import err, fail, out, plain_errors, settings_now
+from service.commands.console import err, fail, out, plain_errors, settings_now, table
 from service.commands.models import read
 from service.commands.records import moment, with_records
 from service.errors import ReceiptNotFound
@@ -37,10 +36,10 @@ def sample(
         return drawn, [await _found(ReceiptRepository(database), each) for each in drawn.receipts]
 
     drawn, rows = with_records(draw)
-    table = Table("receipt", "reference", "SHA-256 of what left", "found")
+    listed = table("receipt", "reference", "SHA-256 of what left", "found")
     for row in rows:
-        table.add_row(*row)
-    out.print(table)
+        listed.add_row(*row)
+    out.print(listed)
     err.print(f"sample {drawn.id}: {len(drawn.receipts)} of {drawn.population} pictures, seed {drawn.seed}")
 
 
@@ -68,11 +67,11 @@ def verdict(
 @app.command()
 def recall(sample: Annotated[str, typer.Argument(help="The sample's id.")]) -> None:
     """Show the recall that a sample's verdicts give, with its one-sided 95 % bound."""
-    table = Table("class", "pictures", "seen", "missed", "recall", "at least", "pictures without a miss, at least")
+    listed = table("class", "pictures", "seen", "missed", "recall", "at least", "pictures without a miss, at least")
     for each in with_records(lambda database: ReviewRepository(database).recall(sample)):
         shares = (_share(share) for share in (each.recall, each.recall_bound, each.clean_bound))
-        table.add_row(each.class_name, *map(str, (each.pictures, each.seen, each.missed)), *shares)
-    out.print(table)
+        listed.add_row(each.class_name, *map(str, (each.pictures, each.seen, each.missed)), *shares)
+    out.print(listed)
 
 
 async def _found(receipts: ReceiptRepository, id: UUID) -> tuple[str, ...]:

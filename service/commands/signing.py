@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from service.commands.console import err, fail, out, plain_errors
+from service.commands.console import err, fail, out, plain_errors, table
 from service.commands.records import with_records
 from service.records.audit import COMMAND_LINE
 from service.records.proof import ProofError, verify_proof
@@ -40,13 +39,13 @@ def signing_new(
 @app.command("list")
 def signing_list() -> None:
     """List the keys that were ever used, the newest first; all but revoked ones verify."""
-    table = Table("key", "first used", "state")
+    listed = table("key", "first used", "state")
     for number, key in enumerate(with_records(lambda database: SigningKeyRepository(database).list())):
         state = "newest" if number == 0 else "retired"
-        table.add_row(
+        listed.add_row(
             key.kid, _minute(key.registered_at), f"revoked {_minute(key.revoked_at)}" if key.revoked_at else state
         )
-    out.print(table)
+    out.print(listed)
 
 
 @app.command("export")
