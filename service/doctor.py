@@ -9,6 +9,7 @@ from service.errors import RecordStoreUnavailable, VeilError
 from service.imaging import turbojpeg
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
+from service.records import migrations
 from service.records.database import Database
 from service.records.keys import KeyRepository
 from service.settings import Engine, Settings, SettingsError
@@ -136,13 +137,16 @@ async def _records(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         current, head = await database.current_revision(), database.head_revision()
-        if current != head and settings.database.migrate:
-            yield Finding("database", True, f"reachable; the next start brings its schema to {head}")
+        if not migrations.serves(current):
+            if current is not None and current not in migrations.known():
+                yield Finding("database", False, f"a newer version made its schema ({current}): start that one")
+            elif settings.database.migrate:
+                yield Finding("database", True, f"reachable; the next start brings its schema to {head}")
+            else:
+                said = f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'"
+                yield Finding("database", False, said)
             return
-        if current != head:
-            yield Finding("database", False, f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'")
-            return
-        yield Finding("database", True, f"reachable, schema at {head}")
+        yield Finding("database", True, f"reachable, schema at {current}")
         has_keys = await KeyRepository(database).any_active()
         if settings.keys_needed and not has_keys:
             yield Finding("keys", False, "none yet: run 'veil keys create --name NAME --role anonymize'")
