@@ -2,6 +2,7 @@
 
 import functools
 import io
+import ssl
 import threading
 import time
 from collections import Counter
@@ -106,7 +107,9 @@ class Load:
         source_ref: str,
         timeout: float = 60,
         key: str | None = None,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
+        self._verify = verify
         self._headers = {} if key is None else {"api-key": key}
         self._url = url
         self._pictures = pictures
@@ -136,7 +139,7 @@ class Load:
 
     def _client(self, number: int) -> None:
         at = number
-        client = httpx.Client(timeout=self._timeout)
+        client = httpx.Client(timeout=self._timeout, verify=self._verify)
         while not self._over.is_set():
             answer = self._send(client, self._pictures[at % len(self._pictures)])
             self.answers.append(answer)

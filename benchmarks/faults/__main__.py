@@ -14,7 +14,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "faults.json"
 def main(names: list[str]) -> int:
     accounts: list[Account] = []
     failed = False
-    print(f"{'fault':28s}   out receipts  lost cut off  bare  recovery  failures")
+    print(f"{'fault':28s}   out receipts  lost cut off  bare  recovery  1st picture  failures")
     for name in names or list(SCENARIOS):
         reason = reason_not(name)
         if reason is not None:
@@ -24,7 +24,7 @@ def main(names: list[str]) -> int:
         accounts.append(account)
         print(
             f"{name:28s} {account.out:5d} {account.kept:8d} {account.lost:5d} {account.unread:7d} {account.bare:5d} "
-            f"{account.recovery:7.2f} s  {account.failures}",
+            f"{account.recovery:7.2f} s  {account.first:9.2f} s  {account.failures}",
             flush=True,
         )
         for each in account.wrong():

@@ -1,5 +1,6 @@
 """One scenario played under load, and its account: pictures out, receipts stored, faces hidden, time to recover."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +23,9 @@ class Account:
     `out`: pictures that callers got; `kept`: receipts of pictures in the store; `lost`: pictures out without a receipt
     in the store; `unread`: receipts of pictures whose caller was cut off before the answer arrived; `bare`: answers in
     which a face was to be seen. `recovery`: seconds from the moment the part was back to the beginning of the last
-    request that failed for it; 0 if none began after that moment. `meanwhile`: pictures out while it was broken.
+    request that failed for it; 0 if none began after that moment. `first`: seconds from that moment until the first
+    picture was out, its own work included. `meanwhile`: pictures out while it was broken, of which there must be some
+    if it `serves` all the same.
     """
 
     name: str
@@ -32,7 +35,9 @@ class Account:
     unread: int
     bare: int
     recovery: float
+    first: float
     meanwhile: int
+    serves: bool
     failures: dict[str, int]
 
     def wrong(self, *, most_seconds: float = 1.0) -> list[str]:
@@ -46,6 +51,10 @@ class Account:
             found.append(f"{self.out} pictures out and {self.unread} cut off, but {self.kept} receipts")
         if self.recovery > most_seconds:
             found.append(f"recovered after {self.recovery:.2f} s")
+        if self.serves and not self.meanwhile:
+            found.append("no picture while it lasted")
+        if math.isinf(self.first):
+            found.append("no picture afterwards")
         unexpected = {each for each in self.failures if each.split(" ")[0] not in EXPECTED}
         if unexpected:
             found.append(f"answers that no fault explains: {unexpected}")
@@ -57,7 +66,10 @@ EXPECTED = {"none", "429", "503", "504", "408"}
 
 
 def play(name: str, *, before: float = 3.0, broken: float = 5.0, after: float = 4.0) -> Account:
-    """Plays the scenario: load for `before` seconds, the fault for `broken`, load for `after` once it is over."""
+    """Plays the scenario: load for `before` seconds, the fault for `broken`, load for `after` once it is over.
+
+    The fault stays until it is felt: until a request failed, or one that it lets through was answered.
+    """
     with SCENARIOS[name][0]() as fault:
         pictures = (picture(640, 480, "JPEG"), picture(800, 600, "JPEG"), picture(640, 480, "PNG"))
         service = fault.stage.service
@@ -68,6 +80,7 @@ def play(name: str, *, before: float = 3.0, broken: float = 5.0, after: float = 
             struck = time.monotonic()
             fault.strike()
             time.sleep(broken)
+            _felt(load, struck, serves=fault.answers_meanwhile)
             back = fault.heal()
             _answers_again(load, back)
             time.sleep(after)
@@ -76,6 +89,14 @@ def play(name: str, *, before: float = 3.0, broken: float = 5.0, after: float = 
 
 def _first_answers(load: Load) -> None:
     _wait(lambda: len(load.receipts()) >= CLIENTS, 60)
+
+
+def _felt(load: Load, struck: float, *, serves: bool) -> None:
+    def felt() -> bool:
+        answers = [each for each in list(load.answers) if each.began > struck or not serves]
+        return any((each.status == httpx.codes.OK) == serves and each.ended > struck for each in answers)
+
+    _wait(felt, 30)
 
 
 def _answers_again(load: Load, back: float) -> None:
@@ -109,6 +130,8 @@ def _account(name: str, fault: Fault, answers: list[Answer], struck: float, back
         unread=len(kept - out),
         bare=sum(not each.hidden for each in good),
         recovery=round(max(failed_after, default=0.0), 3),
+        first=round(min((each.ended - back for each in good if each.ended > back), default=math.inf), 3),
         meanwhile=sum(struck < each.began and each.ended < back for each in good),
+        serves=fault.answers_meanwhile,
         failures=dict(Counter(f"{a.status or 'none'} {a.problem}" for a in answers if a.status != httpx.codes.OK)),
     )
