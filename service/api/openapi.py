@@ -9,6 +9,7 @@ from service.api.multipart import IMAGE
 from service.api.options import COORDINATES, MAX_SOURCE_REF, PER_CLASS, PLAIN, Operation, option_names
 from service.api.problems import MEDIA_TYPE, kind_of
 from service.api.services import OptionRules
+from service.api.uploads import BYTES
 from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
 from service.imaging.formats import WRITTEN, ImageFormat
 
@@ -139,7 +140,7 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
         schema = {"type": "string"} if base in ("regions", "exclude") else option_schema(name)
         properties[name] = {**schema, "description": text, "examples": [example]}
     form = {"type": "object", "required": [IMAGE], "properties": properties, "additionalProperties": False}
-    raw = {media: {"schema": BINARY} for media in READ_TYPES}
+    raw = {media: {"schema": BINARY} for media in (*READ_TYPES, BYTES)}
     return {"required": True, "content": {**raw, "multipart/form-data": {"schema": form}}}
 
 

@@ -87,7 +87,7 @@ KINDS: dict[type[VeilError], Kind] = {
     errors.UploadIncomplete: Kind(
         408, "Send the whole body without pauses; on slow lines the operator can allow more."
     ),
-    errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/… or as multipart/form-data."),
+    errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/…, application/octet-stream or multipart/form-data."),
     errors.CorruptImage: Kind(422, "Check the file: it does not decode completely."),
     errors.TooManyPixels: Kind(422, "Scale the picture down, or ask the operator to raise VEIL_LIMITS__MAX_PIXELS."),
     errors.TooMuchMemory: Kind(

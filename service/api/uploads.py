@@ -13,6 +13,8 @@ from service.errors import OptionProblem, UnsupportedFormat, UploadIncomplete, U
 from service.imaging.formats import READ
 
 MULTIPART = "multipart/form-data"
+BYTES = "application/octet-stream"
+"""What clients that do not know a file's kind call it; the kind is read off the bytes in any case."""
 
 PACE_SECONDS = 10.0
 """Over which the least rate of an upload is measured."""
@@ -30,8 +32,8 @@ class Upload:
 def check_headers(request: Request, limits: UploadLimits) -> None:
     """What can be refused before a byte is read. Raises UnsupportedFormat or UploadTooLarge."""
     media = media_type(request)
-    if not media.startswith("image/") and media != MULTIPART:
-        raise UnsupportedFormat(f"Send the picture ({READ}) as image/…, or in a form.")
+    if not media.startswith("image/") and media not in (MULTIPART, BYTES):
+        raise UnsupportedFormat(f"Send the picture ({READ}) as image/… or {BYTES}, or in a form.")
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedFormat("A Content-Encoding is not supported; send the picture as it is.")
     declared = request.headers.get("content-length", "")

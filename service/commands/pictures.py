@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.bulk import anonymize_files
+from service.bulk.files import anonymize_files
 from service.commands.console import err, fail, out, plain_errors, settings_now
 
 app = typer.Typer()

@@ -1,5 +1,6 @@
 """How much memory a picture will need, said from its header: an upper bound that is not far off."""
 
+from service.errors import InvalidRequest
 from service.imaging.containers.jpeg import read_segments
 from service.imaging.containers.jpeg_frame import PROGRESSIVE
 from service.imaging.formats import ImageFormat, output_format
@@ -28,10 +29,7 @@ ENCODERS = {ImageFormat.JPEG: 0.25, ImageFormat.BMP: 2.0, ImageFormat.TIFF: 2.0,
 
 
 def footprint(source: Source, policy: Policy, *, patching: bool) -> int:
-    """Bytes that `source` will need at most at a time under `policy`; `patching`: JPEGs can be patched here.
-
-    Raises InvalidRequest if the policy's format cannot be written.
-    """
+    """Bytes that `source` will need at most at a time under `policy`; `patching`: JPEGs can be patched here."""
     pixels = source.stored_width * source.stored_height
     raster = pixels * (source.color.channels + source.alpha) * (source.bit_depth // 8)
     jpeg = source.format is ImageFormat.JPEG
@@ -40,11 +38,18 @@ def footprint(source: Source, policy: Policy, *, patching: bool) -> int:
     decoding = raster + max(int(raster * DECODERS.get(source.format, 2.0)), coefficients if _progressive(source) else 0)
     searching = raster + LEVELS * pixels
     turning = 2 * raster if source.orientation != 1 and (policy.upright or not jpeg) else 0
-    to = output_format(source.format, policy.format)
-    encoding = raster + int(raster * ENCODERS.get(to, 4.0))
+    to = _written(source, policy)
     patched = jpeg and to is ImageFormat.JPEG and patching and not policy.reencode
-    writing = coefficients if patched else encoding
-    return FIXED + COPIES * len(source.data) + max(decoding, searching, turning, writing)
+    encoding = coefficients if patched else raster + int(raster * ENCODERS.get(to, 4.0)) if to else 0
+    return FIXED + COPIES * len(source.data) + max(decoding, searching, turning, encoding)
+
+
+def _written(source: Source, policy: Policy) -> ImageFormat | None:
+    """The format that a picture is written in; None if it cannot be, which only matters to whoever wants one."""
+    try:
+        return output_format(source.format, policy.format)
+    except InvalidRequest:
+        return None
 
 
 def _progressive(source: Source) -> bool:
