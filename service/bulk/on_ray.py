@@ -7,6 +7,7 @@ included, so the cluster must be as trustworthy as the machines of the service.
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -132,17 +133,18 @@ class OnRay:
         except ImportError:
             raise StartError("Ray is not installed: pip install 'veil[ray]', here and on the cluster.") from None
         try:
-            ray.init(address=self._cluster.address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=self._cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise StartError(f"No Ray cluster answers at {self._cluster.address}.") from error
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        worker: Any = Worker  # Ray's types know functions only
         named = [{"item": json.dumps([i.source.path, i.source.size, i.source.stamp, i.target])} for i in items]
         answers = ray.data.from_items(
             named, override_num_blocks=min(len(named), max(self._jobs * SHARE, -(-len(named) // LARGEST)))
         ).map(
-            Worker,
+            worker,
             fn_constructor_args=(self._errand,),
             num_cpus=self._cluster.cores,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self._jobs),
