@@ -2,7 +2,7 @@
 
 import typer
 
-from service.commands import keys, models, pictures, serving
+from service.commands import evaluation, keys, models, pictures, serving
 
 main = typer.Typer(
     no_args_is_help=True,
@@ -12,5 +12,6 @@ main = typer.Typer(
 )
 main.add_typer(serving.app)
 main.add_typer(pictures.app)
+main.add_typer(evaluation.app)
 main.add_typer(models.app, name="models")
 main.add_typer(keys.app, name="keys")
