@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.detection.agreement import floor, weigh
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.errors import DetectionFailed, VeilError
-from service.imaging.detections import Detections, merge
+from service.imaging.detections import Detections, concatenate
 from service.imaging.raster import Raster
 from service.imaging.views import Pyramid, View, plan_views, to_picture
 from service.models.catalog import ModelSpec
@@ -77,7 +78,7 @@ class TiledDetection:
             raise DetectionFailed(cause=f"no model finds {missing}")
         pyramid = Pyramid(raster)
         jobs = self._plan(raster, policy, asked)
-        found: list[Detections] = []
+        found: list[tuple[Detections, float]] = []
         waiting = iter(jobs)
 
         async def work() -> None:
@@ -90,8 +91,10 @@ class TiledDetection:
                     group.create_task(work())
         except ExceptionGroup as failures:
             raise _first(failures) from failures
+        together = concatenate([part for part, _ in found], policy.class_names, _labels(asked))
+        scale = np.repeat(np.array([scale for _, scale in found], np.float32), [len(part) for part, _ in found])
         return Searched(
-            merge(found, policy.class_names, _labels(asked)),
+            weigh(together, scale, _scales(jobs, asked), policy).sorted(),
             tiles=sum(len(job.views) for job in jobs),
             engine=self._engine,
             models=tuple(d.spec for d in asked),
@@ -126,7 +129,7 @@ class TiledDetection:
 
     async def _search(
         self, job: _Job, pyramid: Pyramid, policy: Policy, asked: tuple[Detector, ...]
-    ) -> list[Detections]:
+    ) -> list[tuple[Detections, float]]:
         tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, _cut, pyramid, job.views)
         answers = await _all(job.detectors, tiles)
         return [
@@ -150,8 +153,8 @@ async def _all(detectors: Sequence[Detector], tiles: Tiles) -> list[TileBoxes]:
 
 def _found(
     answer: TileBoxes, views: Sequence[View], policy: Policy, spec: ModelSpec, asked: tuple[Detector, ...]
-) -> Iterator[Detections]:
-    """For each view and class of `policy`: the boxes at or over the threshold, in upright picture pixels."""
+) -> Iterator[tuple[Detections, float]]:
+    """For each view and class of `policy`: the boxes that can matter, in upright pixels, and the view's scale."""
     model = _labels(asked).index(spec.label)
     classes = policy.class_names
     for i, view in enumerate(views):
@@ -160,8 +163,8 @@ def _found(
             if name not in classes:
                 continue
             scores = answer.scores[i]
-            keep = (scores > 0) & (scores >= np.float32(policy.of(name).threshold))
-            if keep[-1]:
+            keep = (scores > 0) & (scores >= floor(policy.of(name)))
+            if keep[-1] and scores[-1] >= np.float32(policy.of(name).threshold):
                 # Not an error: where objects are that dense, finer levels see fewer of them in a tile.
                 logger.warning("tile-full", model=spec.label)
             if answer.labels is not None:
@@ -170,7 +173,7 @@ def _found(
             inside = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
             count = int(inside.sum())
             if count:
-                yield Detections(
+                part = Detections(
                     xyxy[inside],
                     scores[keep][inside],
                     np.full(count, classes.index(name), np.int32),
@@ -178,6 +181,15 @@ def _found(
                     classes,
                     _labels(asked),
                 )
+                yield part, view.scale
+
+
+def _scales(jobs: Sequence[_Job], asked: Sequence[Detector]) -> dict[int, frozenset[float]]:
+    """By model id: every scale that the model has searched."""
+    return {
+        model: frozenset(view.scale for job in jobs if detector in job.detectors for view in job.views)
+        for model, detector in enumerate(asked)
+    }
 
 
 def _labels(detectors: Sequence[Detector]) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ class Detections:
 
 def merge(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[str, ...]) -> Detections:
     """All `parts` (same `classes` and `models`) as one, sorted."""
+    return concatenate(parts, classes, models).sorted()
+
+
+def concatenate(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[str, ...]) -> Detections:
+    """All `parts` (same `classes` and `models`) as one, in their order."""
     if not parts:
         return Detections.empty(classes, models)
     return Detections(
@@ -66,4 +71,4 @@ def merge(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[s
         np.concatenate([p.model_id for p in parts]),
         classes,
         models,
-    ).sorted()
+    )
