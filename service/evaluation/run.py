@@ -16,7 +16,7 @@ import numpy as np
 
 from service import __version__
 from service.api.services import OptionRules
-from service.app import default_policy, open_detectors, read_catalog, tiled_detection
+from service.app import default_policy, engine_name, open_detectors, read_catalog, tiled_detection
 from service.bulk.opening import policy_of, split
 from service.detection.tiled import TiledDetection
 from service.errors import UploadRejected
