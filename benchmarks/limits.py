@@ -63,11 +63,11 @@ def main() -> None:
         views = plan_sphere_views(sphere, **size)  # type: ignore[arg-type]
         curved = sum(isinstance(view, PerspectiveView) for view in views)
         flat = len(plan_views(width, height, **size))  # type: ignore[arg-type]
-        flops = 2 * each * len(views)
+        flops, pixels = 2 * each * len(views), spec.tile_width * spec.tile_height * len(views)
         print(
             f"{effort}: {len(views)} tiles, {curved} of them in perspective ({flat} if it were flat), "
-            f"{spec.tile_width * spec.tile_height * len(views) / (width * height):.2f} tile pixels for each of its own, "
-            f"{3 * spec.tile_width * spec.tile_height * len(views) / 1e6:.0f} MB of tiles, {flops / 1e12:.2f} TFLOP"
+            f"{pixels / (width * height):.2f} tile pixels for each of its own, "
+            f"{3 * pixels / 1e6:.0f} MB of tiles, {flops / 1e12:.2f} TFLOP"
         )
 
 
