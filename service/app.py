@@ -42,7 +42,8 @@ from service.records.retention import Retention
 from service.records.reviews import ReviewRepository
 from service.records.signing import Signer, SigningKeyError
 from service.records.signing_keys import SigningKeyRepository
-from service.settings import Engine, Settings
+from service.settings import Engine, Settings, Tls
+from service.tls import TlsFiles
 
 logger = get_logger(__name__)
 
@@ -243,6 +244,15 @@ def wrong_file(catalog: Catalog, spec: ModelSpec) -> str | None:
     """What is wrong with the file of `spec`, None if nothing is."""
     problem = verify_file(catalog, spec)
     return None if problem is None else problem.text
+
+
+def tls_files(tls: Tls) -> TlsFiles | None:
+    """The files of TLS, None where the API speaks plain HTTP. Raises StartError if one of them is not named."""
+    if tls.certificate is None and tls.key is None and tls.client_ca is None:
+        return None
+    if tls.certificate is None or tls.key is None:
+        raise StartError("TLS needs both VEIL_TLS__CERTIFICATE and VEIL_TLS__KEY.")
+    return TlsFiles(tls.certificate, tls.key, tls.client_ca)
 
 
 @asynccontextmanager

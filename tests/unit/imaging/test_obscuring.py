@@ -161,7 +161,7 @@ def test_cells_follow_the_object_and_never_get_small():
     assert pitch(region(BoxOutline((100, 100, 300, 120)))) == 64
     for side in range(1, 40):
         assert pitch(region(EllipseOutline(500, 500, side / 2, side / 2))) >= max(MIN_CELL, side / 2)
-    # Cut by the border, and not measured more finely for that.
+    # Cut by the border, and not finer for that.
     assert pitch(region(EllipseOutline(0, 500, 350, 400))) == 512
 
 
