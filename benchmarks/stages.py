@@ -28,9 +28,13 @@ CLASSES = (
 
 
 def boxes(count: int, width: int, height: int) -> np.ndarray:
-    """`count` × 4 float32, in the street's part of a picture: 40 to 300 pixels wide, faces and plates by turns."""
+    """`count` × 4 float32, in the street's part of a picture, faces and plates by turns.
+
+    As many in each octave of width from 12 to 240 pixels. The median of 54 is above what streets have: faces in the
+    pictures that Veil is evaluated with have a median of 22 and their largest twentieth begins at 81.
+    """
     random = np.random.default_rng(count)
-    side = np.linspace(40, 300, count)
+    side = np.geomspace(12, 240, count + 2)[1:-1]
     high = np.where(np.arange(count) % 2, side * 1.25, side / 4)
     x, y = random.uniform(0, width - side), random.uniform(height * 0.3, height * 0.7, count)
     return np.stack([x, y, x + side, y + high], axis=1).astype(np.float32)
