@@ -27,6 +27,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	@bash tests/triton/install.sh
 	@bash tests/panoramax/install.sh
 	@bash tests/s3/install.sh
+	@bash tests/helm/install.sh
 	-@bash benchmarks/attack/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
