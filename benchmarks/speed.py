@@ -51,8 +51,12 @@ def measure(say: Callable[[str, Any], None], *, quick: bool, pictures: Path | No
             middle = sorted(rounds, key=lambda each: float(each["wall, s"]))[len(rounds) // 2]
             note(f"{name}: request", middle)
             if peers:
-                ratio = statistics.median(peers) / middle["wall, s"]
-                note(f"{name}: deface", {"wall, s": statistics.median(peers), "deface / Veil": ratio})
+                wall, processor = (statistics.median(each) for each in zip(*peers, strict=True))
+                ratios = {
+                    "deface / Veil, wall": wall / middle["wall, s"],
+                    "deface / Veil, processor": processor / middle["processor, s"],
+                }
+                note(f"{name}: deface", {"wall, s": wall, "processor, s": processor, **ratios})
         cores = len(os.sched_getaffinity(0))
         note("throughput, 2 MP", requests.throughput(service, small, cores, each=2 if quick else 4))
         giant = bodies[sizes[-1]]
