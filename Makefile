@@ -27,6 +27,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	@bash tests/triton/install.sh
 	@bash tests/panoramax/install.sh
 	@bash tests/s3/install.sh
+	@bash tests/helm/install.sh
 	-@bash benchmarks/attack/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
@@ -46,8 +47,9 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev $(MODELS) ## Measure the budget of the foundation
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(MODELS) ## Measure budget, speed and memory, beside other tools (QUICK=1: a few minutes)
+	-@sh deploy/install-libturbojpeg.sh
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 soak: $(VENV)/.dev $(MODELS) ## Half an hour at the admission limit: memory, descriptors, every answer accounted for
 	$(BIN)/python -m benchmarks.soak --minutes 30

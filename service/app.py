@@ -14,9 +14,9 @@ import cv2
 
 from service import __version__
 from service.admission import Admission
-from service.anonymizer import Anonymizer
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
 from service.capacity import picture_memory
+from service.cubes import CubeAnonymizer
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.proven import ProvenDetector
@@ -68,7 +68,7 @@ class Veil:
     receipts: ReceiptRepository
     keys: KeyRepository
     detection: TiledDetection
-    anonymizer: Anonymizer
+    anonymizer: CubeAnonymizer
     admission: Admission
     policy: Policy
 
@@ -99,7 +99,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
             receipts=receipts,
             keys=KeyRepository(database),
             detection=detection,
-            anonymizer=Anonymizer(
+            anonymizer=CubeAnonymizer(
                 detection=detection,
                 receipts=receipts,
                 cpu=cpu,
@@ -200,14 +200,17 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         raise StartError(f"Golden answers cannot be read: {error}\nRun 'veil models golden'.") from error
     if settings.detection.engine is Engine.TRITON:
         from service.detection import triton
+        from service.detection.shared_tiles import SharedTiles
 
         client = triton.connect(settings.detection.triton_url)
+        shared = SharedTiles(client) if settings.detection.triton_shared_memory else None
+        timeout = settings.detection.timeout
         try:
             yield [
                 VersionedDetector(
                     [
                         ProvenDetector(
-                            triton.TritonDetector(spec, client, timeout=settings.detection.timeout), golden[spec.label]
+                            triton.TritonDetector(spec, client, timeout=timeout, shared=shared), golden[spec.label]
                         )
                         for spec in catalog.versions(wanted)
                     ]
@@ -215,6 +218,8 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
                 for wanted in catalog.specs
             ]
         finally:
+            if shared is not None:
+                await shared.close()
             await client.close()
         return
     pool = TurnPool(inference_threads(settings), "inference")
