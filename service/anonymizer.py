@@ -71,12 +71,13 @@ class ReceiptStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """A finished picture, what it was made from, and its committed receipt."""
+    """A finished picture, what it was made from, its committed receipt, and whether it was searched as a panorama."""
 
     data: bytes
     format: ImageFormat
     source: Source
     receipt: Receipt
+    panorama: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Anonymizer:
         digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
         draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
         receipt = await self._commit(draft)
-        return Anonymized(finished.data, finished.format, source, receipt)
+        return Anonymized(finished.data, finished.format, source, receipt, found.sphere is not None)
 
     async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""

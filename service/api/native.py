@@ -109,6 +109,7 @@ async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) ->
 
     done, options = await process(request, services, caller, "anonymize", acceptable, work)
     headers = answer_headers(done.receipt)
+    headers["Veil-Projection"] = "equirectangular" if done.panorama else "planar"
     if accepted.representation((done.format.media_type,)) is Representation.IMAGE:
         return Response(done.data, media_type=done.format.media_type, headers=headers)
     source = done.source
@@ -190,7 +191,7 @@ def _pictures() -> dict[str, Any]:
     return {
         "description": "The picture with everything hidden, upright as before.",
         "headers": openapi.headers(
-            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Residual", "Server-Timing"
+            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Projection", "Veil-Residual", "Server-Timing"
         ),
         "content": {**media, MIXED: {"schema": parts}},
     }
