@@ -28,9 +28,20 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
-/** A labelled form field, `<label>` around `input`. */
+let fields = 0;
+
+/** A labelled form field; the hint describes the input, it is not part of its name. */
 export function field(label, input, hint = null) {
-  return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", { class: "hint" }, hint));
+  fields += 1;
+  input.id ||= `field-${fields}`;
+  if (hint) input.setAttribute("aria-describedby", `${input.id}-hint`);
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: input.id }, label),
+    input,
+    hint && h("small", { class: "hint", id: `${input.id}-hint` }, hint),
+  );
 }
 
 /** A table with a caption and one header row; the first cell of each row is its header. */
