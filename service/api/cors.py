@@ -5,12 +5,12 @@ are never told to send any (no `Access-Control-Allow-Credentials`), and a page c
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import OriginNotAllowed, answer
 
@@ -29,6 +29,8 @@ EXPOSED = (
     "X-Request-Id",
 )
 MAX_AGE = 600
+KEPT = frozenset({"vary", "access-control-allow-origin", "access-control-allow-methods"})
+"""Of the framework's refusal: an allowed origin may read why its method or header is not."""
 
 
 class AllowedOrigins(CORSMiddleware):
@@ -44,10 +46,13 @@ class AllowedOrigins(CORSMiddleware):
             max_age=MAX_AGE,
         )
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        found = super().preflight_response(request_headers)
-        if found.status_code < 400:  # noqa: PLR2004
-            return found
-        kept = {name: value for name, value in found.headers.items() if name.startswith(("access-control-", "vary"))}
-        request = Request({"type": "http", "headers": request_headers.raw, "state": {}})
-        return answer(OriginNotAllowed(), request, kept)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if "origin" in headers and "access-control-request-method" in headers and scope["method"] == "OPTIONS":
+            found = self.preflight_response(headers)
+            if found.status_code >= HTTPStatus.BAD_REQUEST:
+                kept = {name: value for name, value in found.headers.items() if name in KEPT}
+                found = answer(OriginNotAllowed(), Request(scope), kept)
+            await found(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)

@@ -17,7 +17,7 @@ PATIENCE = 30_000
 
 @dataclass
 class Visitor:
-    """One tab. `url` is the service's, `asked` are the addresses of all its requests, `wrong` the complaints of its console and scripts."""
+    """One tab. `url` is the service's, `asked` are the addresses of all requests, `wrong` what console and scripts say."""
 
     page: Page
     url: str
