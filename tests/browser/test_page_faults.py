@@ -27,7 +27,7 @@ def test_whoever_gives_no_key_sees_why_nothing_is_there(visitor: Visitor) -> Non
     page = visitor.page
     page.goto(visitor.url)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".problem")).to_contain_text("veil keys create")
+    expect(page.locator("main .problem")).to_contain_text("veil keys create")
 
 
 def test_a_refused_picture_says_what_to_do(visitor: Visitor, keys: dict[str, str], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ PATIENCE = 30_000
 
 @dataclass
 class Visitor:
-    """One tab. `url` is the service's, `asked` are the addresses of all requests, `wrong` what console and scripts say."""
+    """One tab. `url` is the service's, `asked` are all addresses that it asked, `wrong` what its console says."""
 
     page: Page
     url: str

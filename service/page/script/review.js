@@ -12,8 +12,8 @@ const AT_ONCE = 4;
 export function view(offer) {
   const place = h("div", {});
   const failed = h("div", {});
-  const since = h("input", { type: "datetime-local", required: true, value: local(new Date(Date.now() - WEEK)) });
-  const until = h("input", { type: "datetime-local", required: true, value: local(new Date()), step: 1 });
+  const since = h("input", { type: "datetime-local", required: true, step: 1, value: local(new Date(Date.now() - WEEK)) });
+  const until = h("input", { type: "datetime-local", required: true, step: 1, value: local(new Date()) });
   const count = h("input", { type: "number", required: true, min: 1, max: 10_000, value: 50 });
   const seed = h("input", { type: "text", maxlength: 64, placeholder: "random" });
   const id = h("input", { type: "text", required: true, maxlength: 64, spellcheck: "false" });
