@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CATALOG := $(wildcard model_repository/*/model.json)
 MODELS := $(VENV)/.models
 
-.PHONY: docs help run test check format bench test-containers lock clean
+.PHONY: screenshots docs help run test check format bench test-containers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,6 +27,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	@bash tests/triton/install.sh
 	@bash tests/panoramax/install.sh
 	@bash tests/s3/install.sh
+	-@bash tests/browser/install.sh
 	-@bash benchmarks/attack/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
@@ -46,8 +47,9 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev $(MODELS) ## Measure the budget of the foundation
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(MODELS) ## Measure budget, speed and memory, beside other tools (QUICK=1: a few minutes)
+	-@sh deploy/install-libturbojpeg.sh
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PICTURES),--pictures "$(PICTURES)")
 
 test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose stack for real (root and apt needed)
 	$(BIN)/pytest -m containers tests/deploy
@@ -55,6 +57,10 @@ test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose s
 docs: $(VENV)/.dev $(MODELS) ## Write the generated reference pages and pictures
 	$(BIN)/python -m docs.write_reference
 	$(BIN)/python -m docs.write_images
+
+screenshots: $(VENV)/.dev $(MODELS) ## Make the docs' pictures of the page, in a real Chromium
+	-@sh tests/install-debian.sh
+	SCREENSHOTS=docs/images $(BIN)/pytest -q tests/browser/test_page_screenshots.py
 
 lock: ## Write the hash-pinned locks from pyproject.toml (needs uv)
 	requirements/lock.sh

@@ -80,6 +80,17 @@ class Server(Group):
             return False
 
 
+class Tls(Group):
+    """TLS of the API's port. The files are PEM; they are read again when they change, without a restart."""
+
+    certificate: Path | None = Field(None, description="File of the certificate and its chain. Unset: plain HTTP.")
+    key: Path | None = Field(None, description="File of the certificate's private key, without a password.")
+    client_ca: Path | None = Field(
+        None, description="File of the authorities whose certificates clients must show. Unset: none is asked for."
+    )
+    reload_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Seconds between looks at the files.")
+
+
 class Limits(Group):
     """What is refused before any pixel is decoded."""
 
@@ -296,6 +307,7 @@ class Settings(Group):
     """All groups; each field is one environment variable, e.g. `VEIL_SERVER__PORT`."""
 
     server: Server = Server()
+    tls: Tls = Tls()
     limits: Limits = Limits()
     admission: Admission = Admission()
     detection: Detection = Detection()

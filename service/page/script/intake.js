@@ -11,8 +11,8 @@ function picture(file) {
 
 /** A place to drop files and folders on, with buttons for the keyboard. `take` gets [{file, path}] and what was left. */
 export function dropZone(text, take, { folders = true } = {}) {
-  const files = h("input", { type: "file", multiple: true, accept: "image/*,.heic,.heif,.jp2", class: "unseen", tabindex: "-1", "aria-label": "Pictures" });
-  const folder = h("input", { type: "file", webkitdirectory: true, class: "unseen", tabindex: "-1", "aria-label": "Folder" });
+  const files = h("input", { type: "file", multiple: true, accept: "image/*,.heic,.heif,.jp2", hidden: true });
+  const folder = h("input", { type: "file", webkitdirectory: true, hidden: true });
   for (const input of [files, folder]) {
     input.addEventListener("change", () => {
       give([...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
