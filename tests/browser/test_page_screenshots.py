@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -39,6 +40,29 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Keep:
     return save
 
 
+def gallery() -> npt.NDArray[np.uint8]:
+    """(1024, 2048, 3) uint8: an equirectangular room with eight walls, the portrait on every second one."""
+    yaw, pitch = np.meshgrid(
+        (np.arange(2048) + 0.5) / 2048 * 2 * np.pi, np.pi / 2 - (np.arange(1024) + 0.5) / 1024 * np.pi
+    )
+    wall = np.floor(yaw / (np.pi / 4)).astype(int)
+    aside = np.tan(yaw - (wall + 0.5) * np.pi / 4)  # -0.41 to 0.41 along a wall at distance 1
+    height = np.tan(pitch) / np.cos(yaw - (wall + 0.5) * np.pi / 4)
+    room = np.empty((1024, 2048, 3), np.uint8)
+    room[:] = np.where((wall % 2 == 0)[..., None], (214, 207, 196), (198, 190, 178))
+    room[height > 0.6] = (238, 236, 230)
+    floor = height < -0.5
+    with np.errstate(divide="ignore"):
+        reach = 0.5 / np.maximum(np.tan(-pitch), 1e-6)
+    boards = (np.floor(reach * np.sin(yaw) * 6) + np.floor(reach * np.cos(yaw) * 6)) % 2 == 0
+    room[floor] = np.where(boards[floor][:, None], (122, 92, 66), (108, 80, 57))
+    x, y = ((aside + 0.3) / 0.6 * 512).astype(int), ((0.3 - height) / 0.6 * 512).astype(int)
+    hung = (wall % 2 == 0) & (x >= 0) & (x < 512) & (y >= 0) & (y < 512)
+    room[(wall % 2 == 0) & (np.abs(aside) < 0.32) & (np.abs(height) < 0.32)] = (40, 36, 32)
+    room[hung] = portrait()[y[hung], x[hung]]
+    return room
+
+
 @pytest.fixture
 def wide(visitor: Visitor) -> Page:
     visitor.page.set_viewport_size({"width": 1160, "height": 720})
@@ -63,11 +87,20 @@ def test_the_views_for_pictures(
 
 
 def test_the_dashboard_and_a_panorama(
-    visitor: Visitor, wide: Page, keys: dict[str, str], tmp_path: Path, keep: Keep
+    visitor: Visitor,
+    wide: Page,
+    keys: dict[str, str],
+    picture: Callable[[str], Path],
+    tmp_path: Path,
+    keep: Keep,
 ) -> None:
-    panorama = tmp_path / "panorama.jpg"
-    panorama.write_bytes(encoded(np.ascontiguousarray(np.hstack([portrait(), portrait()[:, ::-1]])), "JPEG"))
+    panorama, broken = tmp_path / "panorama.jpg", tmp_path / "broken.jpg"
+    panorama.write_bytes(encoded(gallery(), "JPEG"))
+    broken.write_bytes(b"\xff\xd8\xff")
     visitor.go(keys["admin"])
+    visitor.choose(picture("portrait.jpg"), picture("portrait-copy.jpg"), broken)
+    wide.get_by_text("2 of 3 done, 1 failed").wait_for()
+    wide.get_by_role("button", name="Clear").click()
     wide.get_by_text("Options", exact=True).click()
     wide.get_by_label("Projection", exact=True).select_option("equirectangular")
     wide.get_by_text("Options", exact=True).click()

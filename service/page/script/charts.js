@@ -13,7 +13,7 @@ const text = (value) => value.toLocaleString("en", { maximumFractionDigits: 1 })
 /** Stacked bars: `rows` are [label, {series: number}], one bar each, in the order of `series`. */
 export function stackedBars(title, series, rows) {
   const totals = rows.map(([, values]) => series.reduce((sum, name) => sum + (values[name] ?? 0), 0));
-  const top = nice(Math.max(...totals, 1));
+  const top = nice(Math.max(...totals, 2));
   const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
   const step = (WIDTH - LEFT) / Math.max(rows.length, 1);
   const every = Math.ceil(rows.length / 7);

@@ -57,7 +57,7 @@ function charts(found, since, count) {
       stackedBars("Receipts by day and outcome", OUTCOMES, outcomes),
       classes.length ? stackedBars("Objects found by day and class", classes.slice(0, 4), objects) : null,
       found.stages.length
-        ? pairedBars(`Time by stage, of the newest ${number(found.measured)} answers`, ["Median", "95th percentile"], "ms",
+        ? pairedBars(`Time by stage (newest answers: ${number(found.measured)})`, ["Median", "95th percentile"], "ms",
             found.stages.map((each) => [each.stage, each.median_ms, each.p95_ms]))
         : null,
       h("div", { class: "panel" }, table("Models", ["Model", "Receipts", "Last used", "SHA-256"],
