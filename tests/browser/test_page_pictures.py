@@ -159,7 +159,7 @@ def test_many_pictures_become_one_archive(visitor: Visitor, keys: dict[str, str]
     assert receipt["counts"] == {"face": 1, "plate": 0}
 
 
-def test_a_folder_that_is_dropped_is_walked(visitor: Visitor, keys: dict[str, str], picture: Picture) -> None:
+def test_a_folder_that_is_chosen_keeps_its_tree(visitor: Visitor, keys: dict[str, str], picture: Picture) -> None:
     page = visitor.page
     visitor.go(keys["anonymize"])
     folder = picture("survey/day-1/one.jpg").parent.parent
@@ -168,6 +168,22 @@ def test_a_folder_that_is_dropped_is_walked(visitor: Visitor, keys: dict[str, st
     page.get_by_text("2 of 2 done").wait_for()
     names = zipfile.ZipFile(downloaded(page, "Download all").path()).namelist()
     assert {"survey/day-1/one.jpg", "survey/day-2/two.jpg"} <= set(names)
+
+
+def test_a_folder_that_is_dropped_is_walked(visitor: Visitor, keys: dict[str, str], picture: Picture) -> None:
+    """As the desktop does it, from outside of the browser: a folder within the dropped one, and a file beside it."""
+    page = visitor.page
+    visitor.go(keys["anonymize"])
+    folder = picture("dropped/within/one.jpg").parent.parent
+    place = page.locator(".drop").bounding_box()
+    assert place is not None
+    hand = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        files = {"items": [], "files": [str(folder), str(picture("two.jpg"))], "dragOperationsMask": 1}
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": place["x"] + 9, "y": place["y"] + 9, "data": files})
+    page.get_by_text("2 of 2 done").wait_for()
+    names = page.locator(".queue .name").all_text_contents()
+    assert sorted(names) == ["dropped/within/one.jpg", "two.jpg"]
 
 
 def test_options_are_those_of_the_form(visitor: Visitor, keys: dict[str, str], picture: Picture) -> None:

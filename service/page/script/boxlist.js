@@ -18,7 +18,7 @@ export function boxList(model) {
           "li",
           { class: left ? "left" : null },
           h("span", { class: `mark ${left ? "left" : "found"}`, "aria-hidden": "true" }),
-          h("span", {}, `${each.class} ${each.score.toFixed(2)}`),
+          h("button", { type: "button", class: "name", onclick: () => model.point(i), title: "Show it in the picture" }, `${each.class} ${each.score.toFixed(2)}`),
           model.mayLeave
             ? h("button", { type: "button", class: "small", "data-id": `list-${i}`, onclick: () => model.toggle(each) },
                 left ? "Hide again" : "Leave visible", h("span", { class: "unseen" }, `: ${each.class} ${i + 1}`))

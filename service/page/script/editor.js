@@ -30,6 +30,9 @@ export function editor(item, offer, marginOf, changed) {
       announce(found ? `The ${detection.class} is hidden again.` : `The ${detection.class} will be left visible.`);
       return edited();
     },
+    point(i) {
+      drawing.querySelector(`[data-id="found-${i}"]`)?.focus();
+    },
     add(box = null) {
       const [width, height] = size;
       made += 1;

@@ -14,13 +14,15 @@ export function pictureView(item, offer, options, again) {
   const notice = h("div", { class: "notice" });
   const actions = h("div", { class: "row actions" });
   const receipt = h("div", { class: "panel" });
-  const element = h("div", { class: "picture" }, h("h2", {}, item.path), notice, tabs, body, actions, receipt);
+  const zoom = h("select", { "aria-label": "Zoom", onchange: magnify }, [1, 2, 4, 8].map((each) => h("option", { value: each }, each === 1 ? "Fit" : `${each}×`)));
+  const ways = h("div", { class: "ways" }, tabs, zoom);
+  const element = h("div", { class: "picture" }, h("h2", {}, item.path), notice, ways, body, actions, receipt);
   let mode = "compare";
   let shownResult = null;
   let opened = null;
 
   const WAYS = {
-    compare: ["Compare", () => compare(item.before, item.after, item.path)],
+    compare: ["Compare", () => h("div", { class: "frame" }, compare(item.before, item.after, item.path))],
     boxes: ["Boxes", boxes],
     turn: ["Turn", turn],
   };
@@ -35,7 +37,7 @@ export function pictureView(item, offer, options, again) {
     return h(
       "div",
       { class: "boxes-view" },
-      made.stage,
+      h("div", { class: "frame" }, made.stage),
       h("div", { class: "beside" }, add,
         h("p", { class: "hint" }, "Drag over the picture, or add a box and move it with the arrow keys; with Shift they change its size."),
         made.list),
@@ -53,6 +55,11 @@ export function pictureView(item, offer, options, again) {
     return place;
   }
 
+  function magnify() {
+    body.style.setProperty("--zoom", zoom.value);
+    body.classList.toggle("zoomed", zoom.value !== "1");
+  }
+
   function close() {
     opened?.close();
     opened = null;
@@ -61,15 +68,16 @@ export function pictureView(item, offer, options, again) {
   function show(next, focus = false) {
     mode = next;
     close();
-    const ways = Object.keys(WAYS).filter((each) => each !== "turn" || item.result.projection === "equirectangular");
+    zoom.hidden = mode === "turn";
+    const names = Object.keys(WAYS).filter((each) => each !== "turn" || item.result.projection === "equirectangular");
     tabs.replaceChildren(
-      ...ways.map((each) =>
+      ...names.map((each) =>
         h("button", {
           type: "button", role: "tab", id: `tab-${each}`, "aria-selected": String(each === mode), "aria-controls": "picture-body",
           tabindex: each === mode ? "0" : "-1", onclick: () => show(each, true),
           onkeydown: (event) => {
             const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-            if (by) show(ways[(ways.indexOf(each) + by + ways.length) % ways.length], true);
+            if (by) show(names[(names.indexOf(each) + by + names.length) % names.length], true);
           },
         }, WAYS[each][0]),
       ),
@@ -100,11 +108,12 @@ export function pictureView(item, offer, options, again) {
     notice.replaceChildren();
     if (item.problem) notice.append(problemBox(item.problem));
     if (!item.result) {
-      tabs.replaceChildren();
+      ways.hidden = true;
       body.replaceChildren(h("img", { class: "alone", src: item.before, alt: `${item.path}, not anonymized yet`, onerror: (event) => event.target.remove() }));
       receipt.hidden = true;
     } else if (item.result !== shownResult) {
       shownResult = item.result;
+      ways.hidden = false;
       receipt.hidden = false;
       receipt.replaceChildren(h("h3", {}, "Receipt"), receiptView(item.result.receipt, item.result.blob));
       show(mode);

@@ -47,7 +47,7 @@ export function view(offer) {
       "div",
       { class: "columns" },
       h("form", { class: "panel", onsubmit: draw, "aria-label": "Draw a sample" }, h("h2", {}, "Draw a sample"),
-        h("div", { class: "fields" }, field("From", since), field("Until", until), field("Pictures", count), field("Seed", seed, "the same seed gives the same sample")),
+        h("div", { class: "fields periods" }, field("From", since), field("Until", until), field("Pictures", count), field("Seed", seed, "the same seed gives the same sample")),
         h("p", {}), h("button", { type: "submit", class: "main" }, "Draw")),
       h("form", { class: "panel", onsubmit: find, "aria-label": "Open a sample" }, h("h2", {}, "Open a sample"),
         field("Sample id", id), h("p", {}), h("button", { type: "submit" }, "Open")),
