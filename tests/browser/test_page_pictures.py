@@ -114,6 +114,12 @@ def test_boxes_are_added_moved_and_removed_by_keyboard(
     expect(page.locator("svg.boxes .found")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Enter")
     expect(page.locator("svg.boxes .found")).to_have_attribute("aria-pressed", "false")
+    fitted = page.locator("svg.boxes").bounding_box()
+    page.get_by_label("Zoom").select_option("4")
+    magnified = page.locator("svg.boxes").bounding_box()
+    assert fitted is not None
+    assert magnified is not None
+    assert magnified["width"] > 3 * fitted["width"]
     page.get_by_role("button", name="Add a box").focus()
     for _ in range(2):
         page.keyboard.press("Enter")
@@ -206,12 +212,14 @@ def test_options_are_those_of_the_form(visitor: Visitor, keys: dict[str, str], p
 
 def test_a_panorama_can_be_turned(visitor: Visitor, keys: dict[str, str], tmp_path: Path) -> None:
     page = visitor.page
-    wide = np.hstack([portrait(), portrait()[:, ::-1]])
+    small = portrait()[::2, ::2]
+    wide = np.hstack([small, small[:, ::-1]])
     path = tmp_path / "panorama.jpg"
     path.write_bytes(encoded(np.ascontiguousarray(wide), "JPEG"))
     visitor.go(keys["anonymize"])
     page.get_by_text("Options", exact=True).click()
     page.get_by_label("Projection", exact=True).select_option("equirectangular")
+    page.get_by_label("Search", exact=True).select_option("fast")
     visitor.choose(path)
     visitor.result()
     page.get_by_role("tab", name="Turn").click()

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page
 from tests.service_process import ROOT
 
 AXE = ROOT / ".cache" / "axe" / "axe.min.js"
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds for a picture to come back on a busy machine."""
 
 
