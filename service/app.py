@@ -201,14 +201,17 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         raise StartError(f"Golden answers cannot be read: {error}\nRun 'veil models golden'.") from error
     if settings.detection.engine is Engine.TRITON:
         from service.detection import triton
+        from service.detection.shared_tiles import SharedTiles
 
         client = triton.connect(settings.detection.triton_url)
+        shared = SharedTiles(client) if settings.detection.triton_shared_memory else None
+        timeout = settings.detection.timeout
         try:
             yield [
                 VersionedDetector(
                     [
                         ProvenDetector(
-                            triton.TritonDetector(spec, client, timeout=settings.detection.timeout), golden[spec.label]
+                            triton.TritonDetector(spec, client, timeout=timeout, shared=shared), golden[spec.label]
                         )
                         for spec in catalog.versions(wanted)
                     ]
@@ -216,6 +219,8 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
                 for wanted in catalog.specs
             ]
         finally:
+            if shared is not None:
+                await shared.close()
             await client.close()
         return
     pool = TurnPool(inference_threads(settings), "inference")

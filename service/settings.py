@@ -131,6 +131,11 @@ class Detection(Group):
     triton_key: SecretStr | None = Field(
         None, description="Key of Triton's model control where it is restricted; only 'veil models load' needs it."
     )
+    triton_shared_memory: bool = Field(
+        False,
+        description="Hand tiles to Triton in shared memory. For a server on this machine with the same user and IPC "
+        "namespace; any other gets messages all the same.",
+    )
     timeout: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Seconds within which a detector must answer one batch of tiles."
     )

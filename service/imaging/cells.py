@@ -153,15 +153,28 @@ def enlarge_part(cells: Pixels, size: tuple[int, int], part: Window, *, smooth: 
     Costs little time and memory where the part is small, too.
     """
     x1, y1, x2, y2 = part
-    if size[0] * size[1] <= ENLARGED_WHOLE:
-        return enlarge(cells, size, smooth=smooth)[y1:y2, x1:x2]
+    rows, columns, channels = cells.shape
     if not smooth:
-        rows, columns = cells.shape[:2]
         across, down = np.arange(x1, x2) * columns // size[0], np.arange(y1, y2) * rows // size[1]
         return cast(Pixels, cells[down][:, across])
-    samples = _smoothed(cells).astype(np.float32)
-    between = _between(_between(samples, size[1], y1, y2, 0), size[0], x1, x2, 1)
+    samples = _smoothed(cells)
+    if size[0] % samples.shape[1] == 0 and size[1] % samples.shape[0] == 0:
+        left, right, wide = _around(x1, x2, size[0] // samples.shape[1], samples.shape[1])
+        top, bottom, high = _around(y1, y2, size[1] // samples.shape[0], samples.shape[0])
+        whole = ((right - left) * wide, (bottom - top) * high)
+        large = cv2.resize(samples[top:bottom, left:right], whole, interpolation=cv2.INTER_LINEAR)
+        shown = large.reshape(whole[1], whole[0], channels)
+        return cast(Pixels, shown[y1 - top * high : y2 - top * high, x1 - left * wide : x2 - left * wide])
+    if size[0] * size[1] <= ENLARGED_WHOLE:
+        return enlarge(cells, size, smooth=True)[y1:y2, x1:x2]
+    precise = samples.astype(np.float32)
+    between = _between(_between(precise, size[1], y1, y2, 0), size[0], x1, x2, 1)
     return cast(Pixels, np.rint(between, out=between).astype(cells.dtype))
+
+
+def _around(start: int, stop: int, scale: int, count: int) -> tuple[int, int, int]:
+    """The samples, of `count`, that `scale`-fold enlarged show pixels `start` to `stop`, and the scale itself."""
+    return max(0, start // scale - 1), min(count, -(-stop // scale) + 1), scale
 
 
 def _smoothed(cells: Pixels) -> Pixels:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.pictures import jpeg, street
-from service.imaging.footprint import footprint
+from service.imaging.cubemap import FACES
+from service.imaging.footprint import cube_footprint, footprint
 from service.imaging.source import SourceLimits, inspect
 from service.policy import ClassPolicy, OutputFormat, Policy, Shape
 from tests.service_process import ServiceProcess
@@ -23,12 +24,19 @@ LIMITS = SourceLimits(200_000_000, 65_500)
 POLICY = Policy(classes=(ClassPolicy(name="red", threshold=0.5, margin=0.1, shape=Shape.BOX),))
 
 
+def toy_process(folder: Path, **environ: str) -> ServiceProcess:
+    """A service with a toy model that is proven."""
+    write_toy(folder / "models", "red", side=640, spec={"tile_width": 640, "tile_height": 640})
+    process = ServiceProcess(folder, {"VEIL_MODELS__REPOSITORY": str(folder / "models"), **environ})
+    written = process.run("models", "golden", timeout=240)
+    assert written.returncode == 0, written.stderr
+    return process
+
+
 @pytest.fixture(scope="module")
 def toy_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A real service whose real, small model costs next to nothing: what is left is the picture."""
-    folder = tmp_path_factory.mktemp("memory")
-    write_toy(folder / "models", "red", side=640, spec={"tile_width": 640, "tile_height": 640})
-    with ServiceProcess(folder, {"VEIL_MODELS__REPOSITORY": str(folder / "models")}) as process:
+    with toy_process(tmp_path_factory.mktemp("memory")) as process:
         yield process
 
 
@@ -85,10 +93,24 @@ def test_the_estimate_is_an_upper_bound_that_is_not_far_off(
     assert estimate <= 3 * needed, f"{needed / MIB:.0f} MiB were needed, {estimate / MIB:.0f} were reckoned with"
 
 
+def test_the_estimate_holds_for_a_cube(toy_service: ServiceProcess) -> None:
+    side = 2048
+    faces = {name: jpeg(dotted(side, side)) for name in FACES}
+    sources = {name: inspect(body, LIMITS) for name, body in faces.items()}
+    estimate = cube_footprint(sources, POLICY, patching=True)
+    post(toy_service, jpeg(dotted(1000, 800))).raise_for_status()
+    before = toy_service.usage.memory_info().rss
+    toy_service.reset_peak()
+    answer = httpx.post(f"{toy_service.url}/v1/anonymize", files=faces, timeout=600)
+    answer.raise_for_status()
+    assert "red=0" not in answer.headers["Veil-Detections"], "nothing was masked"
+    needed = toy_service.peak_bytes() - before
+    assert needed <= estimate, f"{needed / MIB:.0f} MiB were needed, {estimate / MIB:.0f} were reckoned with"
+    assert estimate <= 3 * needed, f"{needed / MIB:.0f} MiB were needed, {estimate / MIB:.0f} were reckoned with"
+
+
 def test_a_picture_that_can_never_fit_is_refused_and_a_smaller_one_is_not(tmp_path: Path) -> None:
-    write_toy(tmp_path / "models", "red", side=640, spec={"tile_width": 640, "tile_height": 640})
-    environ = {"VEIL_MODELS__REPOSITORY": str(tmp_path / "models"), "VEIL_ADMISSION__MEMORY_BYTES": str(100 * MIB)}
-    with ServiceProcess(tmp_path, environ) as service:
+    with toy_process(tmp_path, VEIL_ADMISSION__MEMORY_BYTES=str(100 * MIB)) as service:
         refused = post(service, jpeg(dotted(6000, 4000)))
         assert refused.status_code == 422
         assert refused.json()["type"] == "/problems/too-much-memory"

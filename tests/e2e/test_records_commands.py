@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.e2e.setups import encoded, portrait
+from tests.isolation.namespaces import no_route_out
 from tests.service_process import ROOT, ServiceProcess
 
 pytestmark = pytest.mark.slow
@@ -75,7 +76,7 @@ def test_verify_offline(service: ServiceProcess, picture: bytes, tmp_path: Path)
     (tmp_path / "image.jpg").write_bytes(response.content)
     (tmp_path / "receipt.json").write_bytes(proof.content)
     (tmp_path / "veil-keys.json").write_bytes(httpx.get(f"{service.url}/.well-known/veil-keys.json").content)
-    offline = ["unshare", "--net"] if sys.platform == "linux" and Path("/proc/self/ns/net").exists() else []
+    offline = no_route_out() or ()
 
     def verify(code: int) -> str:
         command = [*offline, sys.executable, "-m", "service", "verify", "image.jpg", "receipt.json"]
