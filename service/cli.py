@@ -2,7 +2,7 @@
 
 import typer
 
-from service.commands import bulk, keys, models, pictures, serving
+from service.commands import bulk, capacity, keys, models, pictures, serving
 
 main = typer.Typer(
     no_args_is_help=True,
@@ -13,5 +13,6 @@ main = typer.Typer(
 main.add_typer(serving.app)
 main.add_typer(pictures.app)
 main.add_typer(bulk.app)
+main.add_typer(capacity.app)
 main.add_typer(models.app, name="models")
 main.add_typer(keys.app, name="keys")

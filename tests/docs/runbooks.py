@@ -22,7 +22,7 @@ def script(page: str) -> str:
 
 
 def follow(page: str, server: PostgresProcess, environ: Mapping[str, str], since: str = "") -> str:
-    """Runs the page (from the command that begins with `since` on) in the project's folder; a command that fails ends it.
+    """Runs the page, from the command that begins with `since` on, in the project's folder; ends with what fails.
 
     Gives what was printed.
     """
