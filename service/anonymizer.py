@@ -1,12 +1,11 @@
 """The way of one image, top to bottom: inspected, decoded, searched, masked, encoded, verified, recorded, out."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from service.detection.memory import DetectionMemory
 from service.detection.tiled import Searched, TiledDetection
@@ -29,6 +28,8 @@ from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
+from service.imaging.jpeg_turn import turns_whole
+from service.imaging.layers import Cover, cover
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.projection import check_projection
@@ -46,14 +47,15 @@ from service.records.receipt import (
     InputFacts,
     ModelFacts,
     Outcome,
-    OutputFacts,
     Receipt,
     Rewrite,
 )
-from service.residual_search import Finished, ResidualSearch
+from service.residual_search import Finished, Releasable, ResidualSearch
 
-Admit = Callable[[Source], Awaitable[None]]
-"""Asked with a picture's size before it is decoded; raises what refuses it."""
+R = TypeVar("R", bound=Releasable)
+
+Admit = Callable[[int], Awaitable[None]]
+"""Asked with the number of pixels before they are decoded; raises what refuses them."""
 
 logger = get_logger(__name__)
 
@@ -144,11 +146,11 @@ class Anonymizer:
         arrival = await self._begin(source, policy, draft)
         found = await self._search(arrival, policy, draft, data, memory)
         finished = await self._hide(source, arrival, found, policy, draft)
-        if policy.verify is Verify.REDETECT:
-            finished = await self._settle(finished, source, found, policy, draft)
-        digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
-        draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
-        receipt = await self._commit(draft)
+
+        async def hide(everything: Detections) -> Finished:
+            return await self._hide(source, await self._decoded(source, policy, draft), everything, policy, draft)
+
+        finished, receipt = await self._released(finished, found, policy, draft, hide)
         return Anonymized(finished.data, finished.format, source, receipt)
 
     async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
@@ -168,7 +170,7 @@ class Anonymizer:
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
         check_projection(source, policy.projection)
         if admit is not None:
-            await admit(source)
+            await admit(source.width * source.height)
         return source
 
     async def _begin(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
@@ -222,19 +224,23 @@ class Anonymizer:
     ) -> Finished:
         """The picture with everything in `found` hidden, encoded and verified; uses the decoded `arrival` up."""
         mask = await self._on_cpu(draft, "mask", build_mask, found, policy, source.width, source.height)
-        composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
-        to = output_format(source.format, policy.format)
+        return await self._finish(source, arrival, mask, policy, draft)
+
+    async def _finish(self, source: Source, arrival: Arrival, mask: Mask, policy: Policy, draft: Draft) -> Finished:
+        """The picture with `mask` applied, encoded and verified; uses the decoded `arrival` up."""
+        to, keep = output_format(source.format, policy.format), policy.metadata_policy
         rewrite, data = Rewrite.PATCH, None
         if self._patches(source, to, policy):
-            composite = composite.without_pixels()  # before the coefficients of the whole picture are in memory
-            data = await self._on_cpu(draft, "encode", self._patch, composite, source, policy)
+            # The cover keeps no pixel: they are gone before the coefficients of the whole picture are in memory.
+            over = await self._on_cpu(draft, "obscure", self._cover, arrival, mask, source)
+            data = await self._on_cpu(draft, "encode", self._patch, over, source, policy)
             if data is None:
                 arrival = await self._decoded(source, policy, draft)
-                composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
         if data is None:
-            rewrite, keep = Rewrite.FULL, policy.metadata_policy
+            rewrite = Rewrite.FULL
+            over = composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
             data = await self._on_cpu(draft, "encode", encode, composite, to, policy.quality, keep)
-        await self._on_cpu(draft, "verify", verify, data, to, composite, policy.metadata_policy)
+        await self._on_cpu(draft, "verify", verify, data, to, over, keep)
         return Finished(data, to, mask, rewrite)
 
     async def _decoded(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
@@ -245,29 +251,38 @@ class Anonymizer:
 
     def _patches(self, source: Source, to: ImageFormat, policy: Policy) -> bool:
         """Whether the finished file is to be a JPEG changed under its masks only, as far as can be said beforehand."""
-        turned = policy.upright and source.orientation != 1
         jpeg = source.format is to is ImageFormat.JPEG
-        return jpeg and self._turbojpeg is not None and not policy.reencode and not turned
+        if not jpeg or self._turbojpeg is None or policy.reencode:
+            return False
+        return not policy.upright or source.orientation == 1 or turns_whole(source)
 
-    def _patch(self, composite: Composite, source: Source, policy: Policy) -> bytes | None:
+    def _patch(self, over: Cover, source: Source, policy: Policy) -> bytes | None:
         assert self._turbojpeg is not None
         same = policy.coding is Coding.SAME
-        return patch(composite, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
+        return patch(over, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
+
+    def _cover(self, arrival: Arrival, mask: Mask, source: Source) -> Cover:
+        return cover(arrival.take(), mask, picture_secret(self._secret, source.data))
 
     def _obscure(self, arrival: Arrival, mask: Mask, source: Source) -> Composite:
         return obscure(arrival.take(), mask, picture_secret(self._secret, source.data))
 
-    async def _settle(
-        self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
-    ) -> Finished:
-        """`finished` as the policy lets it out after one more search. Raises ResidualFound if it must not leave."""
+    async def _released(
+        self, finished: R, found: Detections, policy: Policy, draft: Draft, hide: Callable[[Detections], Awaitable[R]]
+    ) -> tuple[R, Receipt]:
+        """`finished`, in which `found` is hidden, as the policy lets it out, and its committed receipt.
 
-        async def hide(everything: Detections) -> Finished:
+        `hide` makes it anew with more hidden. Raises ResidualFound if it must not leave.
+        """
+
+        async def hide_more(everything: Detections) -> R:
             self._note(everything, draft)
-            arrival = await self._decoded(source, policy, draft)
-            return await self._hide(source, arrival, everything, policy, draft)
+            return await hide(everything)
 
-        return await self._residual.settle(finished, found, policy, draft, hide)
+        if policy.verify is Verify.REDETECT:
+            finished = await self._residual.settle(finished, found, policy, draft, hide_more)
+        draft.output = await self._on_cpu(draft, "digest", finished.facts)
+        return finished, await self._commit(draft)
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
@@ -321,7 +336,3 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
 
 def _rounded(polygon: Float64 | None) -> tuple[tuple[float, float], ...] | None:
     return None if polygon is None else tuple((round(x, 1), round(y, 1)) for x, y in polygon.tolist())
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -14,9 +14,9 @@ import cv2
 
 from service import __version__
 from service.admission import Admission
-from service.anonymizer import Anonymizer
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
 from service.capacity import picture_memory
+from service.cubes import CubeAnonymizer
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
 from service.detection.proven import ProvenDetector
@@ -42,7 +42,8 @@ from service.records.retention import Retention
 from service.records.reviews import ReviewRepository
 from service.records.signing import Signer, SigningKeyError
 from service.records.signing_keys import SigningKeyRepository
-from service.settings import Engine, Settings
+from service.settings import Engine, Settings, Tls
+from service.tls import TlsFiles
 
 logger = get_logger(__name__)
 
@@ -67,7 +68,7 @@ class Veil:
     receipts: ReceiptRepository
     keys: KeyRepository
     detection: TiledDetection
-    anonymizer: Anonymizer
+    anonymizer: CubeAnonymizer
     admission: Admission
     policy: Policy
 
@@ -98,7 +99,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
             receipts=receipts,
             keys=KeyRepository(database),
             detection=detection,
-            anonymizer=Anonymizer(
+            anonymizer=CubeAnonymizer(
                 detection=detection,
                 receipts=receipts,
                 cpu=cpu,
@@ -199,14 +200,17 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
         raise StartError(f"Golden answers cannot be read: {error}\nRun 'veil models golden'.") from error
     if settings.detection.engine is Engine.TRITON:
         from service.detection import triton
+        from service.detection.shared_tiles import SharedTiles
 
         client = triton.connect(settings.detection.triton_url)
+        shared = SharedTiles(client) if settings.detection.triton_shared_memory else None
+        timeout = settings.detection.timeout
         try:
             yield [
                 VersionedDetector(
                     [
                         ProvenDetector(
-                            triton.TritonDetector(spec, client, timeout=settings.detection.timeout), golden[spec.label]
+                            triton.TritonDetector(spec, client, timeout=timeout, shared=shared), golden[spec.label]
                         )
                         for spec in catalog.versions(wanted)
                     ]
@@ -214,6 +218,8 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
                 for wanted in catalog.specs
             ]
         finally:
+            if shared is not None:
+                await shared.close()
             await client.close()
         return
     pool = TurnPool(inference_threads(settings), "inference")
@@ -238,6 +244,15 @@ def wrong_file(catalog: Catalog, spec: ModelSpec) -> str | None:
     """What is wrong with the file of `spec`, None if nothing is."""
     problem = verify_file(catalog, spec)
     return None if problem is None else problem.text
+
+
+def tls_files(tls: Tls) -> TlsFiles | None:
+    """The files of TLS, None where the API speaks plain HTTP. Raises StartError if one of them is not named."""
+    if tls.certificate is None and tls.key is None and tls.client_ca is None:
+        return None
+    if tls.certificate is None or tls.key is None:
+        raise StartError("TLS needs both VEIL_TLS__CERTIFICATE and VEIL_TLS__KEY.")
+    return TlsFiles(tls.certificate, tls.key, tls.client_ca)
 
 
 @asynccontextmanager

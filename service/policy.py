@@ -130,6 +130,17 @@ class Area(Frozen):
         return min(xs), min(ys), max(xs), max(ys)
 
 
+class Agreement(Frozen):
+    """What a detection's score is multiplied by, according to what other levels of the picture show in its place.
+
+    `confirmed`: another level sees it as well. `alone`: none does, though it is large enough there to be seen. What
+    cannot be seen on any other level keeps its score. See `detection.agreement`.
+    """
+
+    confirmed: Annotated[float, Field(ge=1, le=4)]
+    alone: Annotated[float, Field(gt=0, le=1)]
+
+
 class ClassPolicy(Frozen):
     """How one class of objects is found and hidden.
 
@@ -144,6 +155,7 @@ class ClassPolicy(Frozen):
     shape: Shape
     obscure: Obscure = Obscure.BLUR
     strength: Annotated[float, Field(ge=1, le=4)] = 1.0
+    agreement: Agreement | None = None
 
 
 class Policy(Frozen):

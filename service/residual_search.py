@@ -1,7 +1,9 @@
 """Searching the finished picture once more, by its finished bytes, as whoever gets it will see it."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from service.detection.tiled import TiledDetection
 from service.errors import ResidualFound
@@ -15,20 +17,43 @@ from service.imaging.source import ImageFormat, SourceLimits, inspect
 from service.on_cpu import OnCpu
 from service.policy import Effort, Policy, Residual
 from service.records.draft import Draft
-from service.records.receipt import ResidualFacts, ResidualOutcome, Rewrite
+from service.records.receipt import OutputFacts, ResidualFacts, ResidualOutcome, Rewrite
 
 HIDE_AGAIN = 2
 """How often a picture is made anew because something was found in the finished one."""
 
 
+class Releasable(Protocol):
+    """What is verified and not recorded yet: one picture, or several that are one."""
+
+    @property
+    def mask(self) -> Mask:
+        """What is hidden, in pixels of what `reopened` gives."""
+
+    def reopened(self, limits: SourceLimits) -> Raster:
+        """The finished bytes, as whoever gets them will decode them."""
+
+    def facts(self) -> OutputFacts:
+        """What the receipt says of the finished bytes."""
+
+
+R = TypeVar("R", bound=Releasable)
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A verified picture that is not recorded yet."""
+    """One picture; `Releasable`."""
 
     data: bytes
     format: ImageFormat
     mask: Mask
     rewrite: Rewrite
+
+    def reopened(self, limits: SourceLimits) -> Raster:
+        return decode(inspect(self.data, limits))
+
+    def facts(self) -> OutputFacts:
+        return OutputFacts(self.format.value, len(self.data), hashlib.sha256(self.data).hexdigest(), self.rewrite)
 
 
 class ResidualSearch:
@@ -41,12 +66,12 @@ class ResidualSearch:
 
     async def settle(
         self,
-        finished: Finished,
+        finished: R,
         found: Detections,
         policy: Policy,
         draft: Draft,
-        hide: Callable[[Detections], Awaitable[Finished]],
-    ) -> Finished:
+        hide: Callable[[Detections], Awaitable[R]],
+    ) -> R:
         """`finished`, in which `found` is hidden, as the policy lets it out; the outcome goes into `draft`.
 
         `hide` makes the picture anew, with everything hidden that it is given. Raises ResidualFound if something is
@@ -70,13 +95,9 @@ class ResidualSearch:
         draft.residual = ResidualFacts(count, ResidualOutcome.REFUSED)
         raise ResidualFound
 
-    async def _left(self, finished: Finished, policy: Policy, draft: Draft) -> Detections:
+    async def _left(self, finished: Releasable, policy: Policy, draft: Draft) -> Detections:
         """What the most thorough search finds in the finished bytes and the mask does not account for."""
-        again = await self._on_cpu(draft, "redetect", _reopened, finished.data, self._limits)
+        again = await self._on_cpu(draft, "redetect", finished.reopened, self._limits)
         with draft.stage("redetect"):
             searched = await self._detection.run(again, policy.model_copy(update={"effort": Effort.THOROUGH}))
         return await self._on_cpu(draft, "redetect", residual, searched.detections, finished.mask)
-
-
-def _reopened(data: bytes, limits: SourceLimits) -> Raster:
-    return decode(inspect(data, limits))

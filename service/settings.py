@@ -78,6 +78,17 @@ class Server(Group):
             return False
 
 
+class Tls(Group):
+    """TLS of the API's port. The files are PEM; they are read again when they change, without a restart."""
+
+    certificate: Path | None = Field(None, description="File of the certificate and its chain. Unset: plain HTTP.")
+    key: Path | None = Field(None, description="File of the certificate's private key, without a password.")
+    client_ca: Path | None = Field(
+        None, description="File of the authorities whose certificates clients must show. Unset: none is asked for."
+    )
+    reload_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Seconds between looks at the files.")
+
+
 class Limits(Group):
     """What is refused before any pixel is decoded."""
 
@@ -117,6 +128,11 @@ class Detection(Group):
     triton_url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
     triton_key: SecretStr | None = Field(
         None, description="Key of Triton's model control where it is restricted; only 'veil models load' needs it."
+    )
+    triton_shared_memory: bool = Field(
+        False,
+        description="Hand tiles to Triton in shared memory. For a server on this machine with the same user and IPC "
+        "namespace; any other gets messages all the same.",
     )
     timeout: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Seconds within which a detector must answer one batch of tiles."
@@ -271,6 +287,7 @@ class Settings(Group):
     """All groups; each field is one environment variable, e.g. `VEIL_SERVER__PORT`."""
 
     server: Server = Server()
+    tls: Tls = Tls()
     limits: Limits = Limits()
     admission: Admission = Admission()
     detection: Detection = Detection()

@@ -52,7 +52,7 @@ def row(name: str, plate: Seen, face: Seen, count: int) -> None:
 def repeated_rows(count: int) -> None:
     print("\n| of one object | characters | plates | faces |\n|---|---|---|---|")
     for kind, of in (("results of one picture, options varied", requests), ("photographs, masked once each", frames)):
-        for results in (1, 5, 20, 50):
+        for results in (5, 20):
             rng = np.random.default_rng(results)
             plate = of("plate", plates.box(), plates.SIZE, results, rng)
             face = of("face", faces.BOX, faces.SIZE, results, rng)

@@ -49,7 +49,7 @@ def shipped(recognizer: Recognizer, count: int = 100) -> list[Person]:
 
 
 def annotated(recognizer: Recognizer, folder: Path) -> list[Person]:
-    """Every face of `SMALLEST` pixels or more in `folder`, which is as `benchmarks.recall` has it.
+    """Every face of `SMALLEST` pixels or more in `folder`, which is as `veil evaluate` has it.
 
     Each face counts as another person: who appears twice makes the attack look weaker on the controls, too.
     """

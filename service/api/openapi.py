@@ -11,6 +11,7 @@ from service.api.problems import MEDIA_TYPE, kind_of
 from service.api.services import OptionRules
 from service.api.uploads import BYTES
 from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
+from service.imaging.cubemap import FACES
 from service.imaging.formats import WRITTEN, ImageFormat
 
 READ_TYPES = tuple(each.media_type for each in ImageFormat)
@@ -139,7 +140,13 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
         text, example = DESCRIPTIONS[base]
         schema = {"type": "string"} if base in ("regions", "exclude") else option_schema(name)
         properties[name] = {**schema, "description": text, "examples": [example]}
-    form = {"type": "object", "required": [IMAGE], "properties": properties, "additionalProperties": False}
+    form: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    if operation == "anonymize":
+        looking = "What a cube shows to that side: give all six, square and of one size, in place of one picture."
+        properties |= {name: {**BINARY, "description": looking} for name in FACES}
+        form["oneOf"] = [{"required": [IMAGE]}, {"required": list(FACES)}]
+    else:
+        form["required"] = [IMAGE]
     raw = {media: {"schema": BINARY} for media in (*READ_TYPES, BYTES)}
     return {"required": True, "content": {**raw, "multipart/form-data": {"schema": form}}}
 

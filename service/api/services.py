@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from service.admission import Admission
-from service.anonymizer import Anonymizer
+from service.cubes import CubeAnonymizer
 from service.detection.memory import DetectionMemory
 from service.errors import VeilError
 from service.models.catalog import ModelSpec
@@ -63,7 +63,7 @@ class Services:
     `panoramax`: None where the blur API is switched off.
     """
 
-    anonymizer: Anonymizer
+    anonymizer: CubeAnonymizer
     admission: Admission
     receipts: ReceiptRepository
     audit: AuditLog

@@ -1,8 +1,8 @@
 """An upload from the connection into memory: bounded before it is read, bounded in time, never on disk."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -22,11 +22,20 @@ PACE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The picture, the form fields that came with it, and what is wrong with them so far."""
+    """The picture, the form fields that came with it, and what is wrong with them so far.
+
+    `faces`: six pictures in place of one, by the name of their part; `data` is empty then.
+    """
 
     data: bytes
+    faces: Mapping[str, bytes] = field(default_factory=dict)
     fields: tuple[tuple[str, str], ...] = ()
     problems: tuple[OptionProblem, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all pictures."""
+        return len(self.data) + sum(map(len, self.faces.values()))
 
 
 def check_headers(request: Request, limits: UploadLimits) -> None:
@@ -41,8 +50,10 @@ def check_headers(request: Request, limits: UploadLimits) -> None:
         raise UploadTooLarge
 
 
-async def read_upload(request: Request, limits: UploadLimits, part: str = IMAGE) -> Upload:
-    """The whole upload; `part` names the picture in a form.
+async def read_upload(
+    request: Request, limits: UploadLimits, part: str = IMAGE, together: tuple[str, ...] = ()
+) -> Upload:
+    """The whole upload; `part` names the picture in a form, `together` those that may come in its place, all of them.
 
     Raises UploadTooLarge as soon as it is, UploadIncomplete if the client leaves or takes longer than the timeout,
     MalformedRequest or InvalidRequest for a form that makes no sense. What is wrong with a single field, or a picture
@@ -54,21 +65,22 @@ async def read_upload(request: Request, limits: UploadLimits, part: str = IMAGE)
             asyncio.timeout(PACE_SECONDS if limits.least_rate else None) as pace,
         ):
             if media_type(request) == MULTIPART:
-                return await _read_form(request, limits, part, pace)
+                form = ImageForm(request.headers["content-type"], limits.max_bytes, part, together)
+                return await _read_form(request, limits, form, pace)
             data = b"".join([chunk async for chunk in _bounded(request, limits, pace)])
     except (TimeoutError, ClientDisconnect):
         raise UploadIncomplete from None
     return Upload(data, problems=() if data else (_empty(part),))
 
 
-async def _read_form(request: Request, limits: UploadLimits, part: str, pace: asyncio.Timeout) -> Upload:
-    form = ImageForm(request.headers["content-type"], limits.max_bytes, part)
+async def _read_form(request: Request, limits: UploadLimits, form: ImageForm, pace: asyncio.Timeout) -> Upload:
     async for chunk in _bounded(request, limits, pace):
         form.write(chunk)
     data = form.close()
-    if not data and not form.problems:
-        form.problems.append(_empty(part))
-    return Upload(data, tuple(form.fields), tuple(form.problems))
+    if not form.problems:
+        pictures = form.others or {form.name: data}
+        form.problems += [_empty(name) for name, picture in pictures.items() if not picture]
+    return Upload(data, dict(form.others), tuple(form.fields), tuple(form.problems))
 
 
 def _empty(part: str) -> OptionProblem:

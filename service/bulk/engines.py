@@ -9,6 +9,7 @@ from service.client import AsyncClient, Problem, Unreachable, VeilClientError
 from service.errors import DetectionFailed, RecordStoreUnavailable, UploadTooLarge, VeilError
 from service.policy import Policy
 from service.records.draft import Draft
+from service.records.proof import write_proof
 
 SERVER_AWAY = frozenset({401, 403, 502, 503, 504})
 """Answers that say nothing of the picture: the next one would fare no better."""
@@ -16,11 +17,12 @@ SERVER_AWAY = frozenset({401, 403, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A finished picture."""
+    """A finished picture. `proof`: its signed receipt as a file, where this process signs."""
 
     data: bytes = field(repr=False)
     receipt: str
     counts: Mapping[str, int]
+    proof: bytes | None = field(default=None, repr=False)
 
 
 class PictureFailed(Exception):
@@ -74,7 +76,8 @@ class InProcess:
             outage = isinstance(error, RecordStoreUnavailable | DetectionFailed)
             receipt = str(draft.id) if draft.committed else None
             raise PictureFailed(error.slug, error.detail, receipt, outage=outage) from error
-        return Made(result.data, str(result.receipt.id), result.receipt.counts)
+        proof = None if result.receipt.signature is None else write_proof(result.receipt)
+        return Made(result.data, str(result.receipt.id), result.receipt.counts, proof)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,23 @@ from service.settings import Settings
 
 
 async def anonymize_files(
-    settings: Settings, files: Sequence[Path], output: Path, options: Sequence[str], jobs: int, console: Console
+    settings: Settings,
+    files: Sequence[Path],
+    output: Path,
+    options: Sequence[str],
+    jobs: int,
+    console: Console,
+    *,
+    proofs: bool = False,
 ) -> int:
     """Anonymizes each of `files` into the folder `output`; returns how many failed. What fails is not written.
 
-    Raises StartError if two files would get the same name or a file would be overwritten by its own result,
-    InvalidRequest if `options` (`name=value`) are wrong.
+    `proofs`: beside each result, its signed receipt. Raises StartError if there is no key for them, if two files would
+    get the same name or a file would be overwritten by its own result, and InvalidRequest if `options` (`name=value`)
+    are wrong.
     """
+    if proofs and settings.signing.key is None:
+        raise StartError("There is no key to sign with: 'veil keys signing new FILE', then VEIL_SIGNING__KEY_FILE.")
     async with open_engine(settings, options, None, jobs) as opened:
         targets = plan(files, output, opened.format)
         limit = asyncio.Semaphore(jobs)
@@ -29,7 +39,7 @@ async def anonymize_files(
         async def one(source: Path, target: Path) -> bool:
             async with limit:
                 try:
-                    await anonymize_file(opened.engine, source, target, opened.source_ref)
+                    await anonymize_file(opened.engine, source, target, opened.source_ref, proofs=proofs)
                 except PictureFailed as error:
                     console.print(f"{source}: {error.detail}", markup=False, soft_wrap=True)
                     return False
@@ -39,11 +49,20 @@ async def anonymize_files(
     return done.count(False)
 
 
-async def anonymize_file(engine: Engine, source: Path, target: Path, source_ref: str | None) -> None:
-    """One picture, read whole and written whole: a result appears under its name only when it is complete."""
+async def anonymize_file(
+    engine: Engine, source: Path, target: Path, source_ref: str | None, *, proofs: bool = False
+) -> None:
+    """One picture, read whole and written whole: a result appears under its name only when it is complete.
+
+    `proofs`: and its signed receipt before it, as `<name>.receipt.json`.
+    """
     data = await asyncio.to_thread(Folder(source.parent).read, source.name, engine.limit)
     made = await engine.anonymize(data, source_ref)
-    await asyncio.to_thread(lambda: Folder(target.parent).stage(target.name, made.data).publish())
+    place = Folder(target.parent)
+    if proofs and made.proof is not None:
+        proof = made.proof
+        await asyncio.to_thread(lambda: place.stage(f"{target.name}.receipt.json", proof).publish())
+    await asyncio.to_thread(lambda: place.stage(target.name, made.data).publish())
 
 
 def plan(files: Sequence[Path], output: Path, to: OutputFormat) -> list[tuple[Path, Path]]:

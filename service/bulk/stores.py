@@ -28,7 +28,7 @@ class Entry:
 
 
 class Staged(Protocol):
-    """A result that is not to be seen yet. `name`: where it waits, None if only in memory."""
+    """A result that is not to be seen yet. `name`: where it waits for any process, None if only in memory."""
 
     @property
     def name(self) -> str | None: ...
@@ -47,13 +47,17 @@ class Store(Protocol):
     def size(self, path: str) -> int | None:
         """Bytes of the file, None if there is none."""
 
-    def stage(self, path: str, data: bytes) -> Staged: ...
+    def stage(self, path: str, data: bytes, *, apart: bool = False) -> Staged:
+        """`data` ready to become the file at `path`; `apart`: where another process can publish it."""
 
-    def staged(self, path: str, name: str, sha256: str) -> Staged | None:
-        """What an interrupted run left staged under `name`, if it is whole."""
+    def staged(self, path: str, name: str, sha256: str | None) -> Staged | None:
+        """What was staged under `name`, perhaps by another process, if it is there and has that digest (None: any)."""
 
     def sweep(self, path: str) -> None:
         """Removes what interrupted runs left staged for `path` and never recorded."""
+
+    def sweep_all(self) -> None:
+        """Removes everything that is staged."""
 
 
 def open_store(address: str) -> Store:
@@ -101,7 +105,7 @@ class Folder:
         except FileNotFoundError:
             return None
 
-    def stage(self, path: str, data: bytes) -> "StagedFile":
+    def stage(self, path: str, data: bytes, *, apart: bool = False) -> "StagedFile":  # noqa: ARG002 - always is
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = StagedFile(target, target.with_name(f".{target.name}.{os.urandom(4).hex()}{PART}"))
@@ -115,11 +119,11 @@ class Folder:
             raise
         return staged
 
-    def staged(self, path: str, name: str, sha256: str) -> "StagedFile | None":
+    def staged(self, path: str, name: str, sha256: str | None) -> "StagedFile | None":
         target = self.root / path
         staged = StagedFile(target, target.with_name(PurePosixPath(name).name))
         try:
-            whole = hashlib.sha256(staged.file.read_bytes()).hexdigest() == sha256
+            whole = sha256 is None or hashlib.sha256(staged.file.read_bytes()).hexdigest() == sha256
         except FileNotFoundError:
             return None
         if whole:
@@ -130,6 +134,10 @@ class Folder:
     def sweep(self, path: str) -> None:
         target = self.root / path
         for file in target.parent.glob(f".{_literal(target.name)}.????????{PART}"):
+            file.unlink(missing_ok=True)
+
+    def sweep_all(self) -> None:
+        for file in self.root.rglob(f".*.????????{PART}"):
             file.unlink(missing_ok=True)
 
 
@@ -182,14 +190,32 @@ class Remote:
         except FileNotFoundError:
             return None
 
-    def stage(self, path: str, data: bytes) -> "StagedObject":
-        return StagedObject(self._system, f"{self._root}/{path}", data)
+    def stage(self, path: str, data: bytes, *, apart: bool = False) -> "StagedObject | StagedAside":
+        if not apart:
+            return StagedObject(self._system, f"{self._root}/{path}", data)
+        name = PurePosixPath(path).name
+        staged = StagedAside(self._system, f"{self._root}/{path}", f".{name}.{os.urandom(4).hex()}{PART}")
+        self._system.pipe_file(staged.waits, data)
+        return staged
 
-    def staged(self, path: str, name: str, sha256: str) -> None:  # noqa: ARG002 - nothing is staged outside of memory
-        return None
+    def staged(self, path: str, name: str, sha256: str | None) -> "StagedAside | None":
+        staged = StagedAside(self._system, f"{self._root}/{path}", PurePosixPath(name).name)
+        self._system.invalidate_cache()
+        try:
+            whole = sha256 is None or hashlib.sha256(self._system.cat_file(staged.waits)).hexdigest() == sha256
+        except FileNotFoundError:
+            return None
+        return staged if whole else None
 
     def sweep(self, path: str) -> None:
-        """An upload that was cut off left nothing."""
+        """An upload that was cut off left nothing; what waits aside, `sweep_all` finds."""
+
+    def sweep_all(self) -> None:
+        self._system.invalidate_cache()
+        for name in self._system.find(self._root):
+            last = name.rpartition("/")[2]
+            if last.startswith(".") and last.endswith(PART):
+                self._system.rm_file(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +230,22 @@ class StagedObject:
 
     def publish(self) -> None:
         self.system.pipe_file(self.path, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedAside:
+    """An object under a hidden name beside its place; the store copies it there."""
+
+    system: Any
+    path: str
+    name: str | None
+
+    @property
+    def waits(self) -> str:
+        return f"{self.path.rpartition('/')[0]}/{self.name}"
+
+    def publish(self) -> None:
+        self.system.mv(self.waits, self.path)
 
 
 def _raise(error: OSError) -> None:

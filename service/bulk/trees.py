@@ -10,7 +10,9 @@ from rich.console import Console
 
 from service.app import StartError
 from service.bulk import report
+from service.bulk.attempts import Here, Workers, refusal
 from service.bulk.journal import Journal, Line
+from service.bulk.on_ray import Cluster, Errand, OnRay, alike
 from service.bulk.opening import Opened, ServerGiven, open_engine
 from service.bulk.progress import reporting
 from service.bulk.run import Run, Tally, stopping
@@ -35,6 +37,7 @@ class Tree:
     resume: bool = False
     refs: bool = False
     state: Path | None = None
+    cluster: Cluster | None = None
 
     def stores(self) -> tuple[Store, Store, Path]:
         """Input, output, and the folder of the journal. Raises StartError if they cannot be."""
@@ -57,13 +60,16 @@ async def run_tree(settings: Settings, tree: Tree, console: Console) -> Tally:
     """Raises StartError before any picture is touched if the run cannot be as asked."""
     began = datetime.now(UTC)
     source, output, state = tree.stores()
+    if tree.cluster is not None:
+        settings = alike(settings, tree.cluster)
     async with open_engine(settings, tree.options, tree.servers, tree.jobs) as opened:
         facts = {"input": tree.input, "options": sorted(tree.options), **opened.engine.facts}
         journal = Journal(state / "journal.ndjson", facts)
         try:
             known = journal.resume() if tree.resume else journal.begin()
-            tally = await _work(tree, opened, source, output, journal, known, console)
-            settled = {**facts, "engine": "servers" if tree.servers else "in-process", "jobs": tree.jobs}
+            tally = await _work(tree, settings, opened, source, output, journal, known, console)
+            engine = "servers" if tree.servers else "ray" if tree.cluster else "in-process"
+            settled = {**facts, "engine": engine, "jobs": tree.jobs}
             await asyncio.to_thread(report.write, state, settled, journal.lines(), tally.stopped, began)
         finally:
             journal.close()
@@ -76,20 +82,38 @@ async def run_tree(settings: Settings, tree: Tree, console: Console) -> Tally:
 
 
 async def _work(
-    tree: Tree, opened: Opened, source: Store, output: Store, journal: Journal, known: dict[str, Line], console: Console
+    tree: Tree,
+    settings: Settings,
+    opened: Opened,
+    source: Store,
+    output: Store,
+    journal: Journal,
+    known: dict[str, Line],
+    console: Console,
 ) -> Tally:
-    def ref(path: str) -> str | None:
-        return path if tree.refs else opened.source_ref
-
+    workers = _workers(tree, settings, opened, source, output)
     with reporting(console) as progress:
-        run = Run(opened.engine, source, output, journal, jobs=tree.jobs, ref=ref, progress=progress)
+        run = Run(output, journal, jobs=tree.jobs, progress=progress)
         with stopping(lambda why: run.stop(f"{why}; go on with --resume")):
             entries = await asyncio.to_thread(lambda: [e for e in source.walk() if tree.selection.takes(e.path)])
             items = list(plan(entries, opened.format))
             there = await asyncio.to_thread(lambda: {entry.path for entry in output.walk()})
             refused = occupied(items, known, there)
-            run.refuse((item, problem, detail) for item, (problem, detail) in refused.items())
-            return await run.pictures([item for item in items if item not in refused], known)
+            await run.refuse(refusal(item, *why) for item, why in refused.items())
+            return await run.pictures([item for item in items if item not in refused], known, workers)
+
+
+def _workers(tree: Tree, settings: Settings, opened: Opened, source: Store, output: Store) -> Workers:
+    if tree.cluster is not None:
+        errand = Errand(settings, tree.options, tree.input, tree.output, tree.refs)
+        return OnRay(tree.cluster, errand, output, jobs=tree.jobs)
+    return Here(
+        opened.engine,
+        source,
+        output,
+        jobs=tree.jobs,
+        ref=lambda path: path if tree.refs else opened.source_ref,
+    )
 
 
 def occupied(items: Sequence[Item], known: Mapping[str, Line], there: Container[str]) -> dict[Item, tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service.bulk.on_ray import Cluster
 from service.bulk.opening import ServerGiven
 from service.bulk.selection import Selection
 from service.bulk.trees import Tree, run_tree
@@ -63,11 +64,17 @@ def run(
     exclude: Exclude = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run into this output.")] = False,
     path_as_ref: Refs = False,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that does the work; --jobs workers at most.")
+    ] = None,
+    cores: Annotated[int, typer.Option(min=1, help="Cores of each worker on Ray.")] = 2,
     state: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder of journal and report; default: .veil in the output.")
     ] = None,
 ) -> None:
     """Anonymize every picture of INPUT into the same place of OUTPUT; exit 1 if any failed, 3 if stopped early."""
+    if ray and server:
+        fail("Give --ray or --server, not both.", 2)
     with plain_errors():
         tree = Tree(
             input=input,
@@ -79,6 +86,7 @@ def run(
             resume=resume,
             refs=path_as_ref,
             state=state,
+            cluster=None if ray is None else Cluster(ray, cores),
         )
         tally = asyncio.run(run_tree(settings_now(), tree, err))
     if tally.stopped:

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.table import Table
 
 from service.api.services import OptionRules
 from service.api.terms import key_terms
 from service.app import StartError, default_policy, open_database
-from service.commands.console import err, out, plain_errors, settings_now
+from service.commands.console import err, out, plain_errors, settings_now, table
 from service.errors import InvalidRequest, OptionProblem
 from service.models.catalog import Catalog
 from service.records.key import Key, Quota, Role, Terms
@@ -68,10 +67,10 @@ def keys_create(
 @app.command("list")
 def keys_list() -> None:
     """List the keys, without their secrets."""
-    table = Table("id", "name", "role", "created", "expires", "revoked")
+    listed = table("id", "name", "role", "created", "expires", "revoked")
     for key in with_keys(lambda repository: repository.list()):
-        table.add_row(key.id, key.name, key.role, *map(moment, (key.created_at, key.terms.expires_at, key.revoked_at)))
-    out.print(table)
+        listed.add_row(key.id, key.name, key.role, *map(moment, (key.created_at, key.terms.expires_at, key.revoked_at)))
+    out.print(listed)
 
 
 @app.command("show")
@@ -97,10 +96,10 @@ def keys_show(key: Annotated[str, typer.Argument(help="The key's id or name.")])
         (name, terms.options.get(name, "as the deployment has it") + (" (fixed)" if name in terms.fixed else ""))
         for name in names
     ]
-    table = Table("term", "value")
+    listed = table("term", "value")
     for row in rows:
-        table.add_row(*row)
-    out.print(table)
+        listed.add_row(*row)
+    out.print(listed)
 
 
 @app.command("revoke")

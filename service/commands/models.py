@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from service.app import StartError
-from service.commands.console import err, out, plain_errors, settings_now
+from service.commands.console import err, out, plain_errors, settings_now, table
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
 from service.settings import Settings
@@ -34,11 +33,11 @@ def models_list() -> None:
     """List the models of the catalog."""
     with plain_errors():
         catalog = read(settings_now())
-    table = Table("model", "classes", "tile", "threshold", "license", "sha256")
+    listed = table("model", "classes", "tile", "threshold", "license", "sha256")
     for spec in (*catalog.specs, *catalog.others):
         size = f"{spec.tile_width}×{spec.tile_height}"
-        table.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
-    out.print(table)
+        listed.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
+    out.print(listed)
 
 
 @app.command("verify")

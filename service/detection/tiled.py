@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from service.detection.agreement import floor, weigh
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.turns import turn_of
 from service.detection.versions import VersionedDetector
 from service.errors import DetectionFailed, DetectorUnavailable, VeilError
 from service.imaging.arrival import rows_needed, rows_to_plan
 from service.imaging.blank import is_blank
-from service.imaging.detections import Detections, merge
+from service.imaging.detections import Detections, concatenate
 from service.imaging.perspective import perspective_tile
 from service.imaging.projection import sphere_of
 from service.imaging.raster import Raster
@@ -139,7 +140,8 @@ class TiledDetection:
         sphere = await asyncio.get_running_loop().run_in_executor(self._cpu, sphere_of, raster, policy.projection)
         pyramid = Pyramid(raster)
         jobs = self._plan(raster, sphere, policy, asked)
-        found = [Detections.empty(policy.class_names, _labels(asked), sphere)]
+        nothing = Detections.empty(policy.class_names, _labels(asked), sphere)
+        found: list[tuple[Detections, float]] = [(nothing, 1.0)]
         waiting = iter(jobs)
 
         async def work() -> None:
@@ -155,8 +157,10 @@ class TiledDetection:
                         group.create_task(work())
         except ExceptionGroup as failures:
             raise _first(failures) from failures
+        together = concatenate([part for part, _ in found], policy.class_names, _labels(asked))
+        scale = np.repeat(np.array([scale for _, scale in found], np.float32), [len(part) for part, _ in found])
         return Searched(
-            merge(found, policy.class_names, _labels(asked)),
+            weigh(together, scale, _scales(jobs, asked), policy).sorted(),
             tiles=sum(len(job.views) for job in jobs),
             engine=self._engine,
             models=tuple(d.spec for d in asked),
@@ -192,7 +196,7 @@ class TiledDetection:
 
     async def _search(
         self, job: _Job, pyramid: Pyramid, sphere: Sphere | None, policy: Policy, asked: tuple[Detector, ...]
-    ) -> list[Detections]:
+    ) -> list[tuple[Detections, float]]:
         limit = 0 if policy.effort is Effort.THOROUGH else self._blank
         views, tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, _cut, pyramid, job.views, limit)
         if not views:
@@ -233,8 +237,8 @@ def _found(
     policy: Policy,
     spec: ModelSpec,
     asked: tuple[Detector, ...],
-) -> Iterator[Detections]:
-    """For each view and class of `policy`: the boxes at or over the threshold, in upright picture pixels."""
+) -> Iterator[tuple[Detections, float]]:
+    """For each view and class of `policy`: the boxes that can matter, in upright pixels, and the view's scale."""
     model = _labels(asked).index(spec.label)
     classes = policy.class_names
     for i, view in enumerate(views):
@@ -243,8 +247,8 @@ def _found(
             if name not in classes:
                 continue
             scores = answer.scores[i]
-            keep = (scores > 0) & (scores >= np.float32(policy.of(name).threshold))
-            if keep[-1]:
+            keep = (scores > 0) & (scores >= floor(policy.of(name)))
+            if keep[-1] and scores[-1] >= np.float32(policy.of(name).threshold):
                 # Not an error: where objects are that dense, finer levels see fewer of them in a tile.
                 logger.warning("tile-full", model=spec.label)
             if answer.labels is not None:
@@ -253,7 +257,7 @@ def _found(
             inside = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
             count = int(inside.sum())
             if count:
-                yield Detections(
+                part = Detections(
                     xyxy[inside],
                     scores[keep][inside],
                     np.full(count, classes.index(name), np.int32),
@@ -263,6 +267,20 @@ def _found(
                     sphere,
                     None if curved is None else curved[inside],
                 )
+                yield part, _scale(view)
+
+
+def _scales(jobs: Sequence[_Job], asked: Sequence[Detector]) -> dict[int, frozenset[float]]:
+    """By model id: every scale that the model has searched."""
+    return {
+        model: frozenset(_scale(view) for job in jobs if detector in job.detectors for view in job.views)
+        for model, detector in enumerate(asked)
+    }
+
+
+def _scale(view: AnyView) -> float:
+    """Pixels of the view per pixel of the picture; on the sphere, where that differs from place to place, 1."""
+    return view.scale if isinstance(view, View) else 1.0
 
 
 def _labels(detectors: Sequence[Detector]) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from service.detection.contract import INPUT, Array, broken, check_tiles, output_shapes, validated
 from service.detection.detector import LATER, SOON, TileBoxes, Tiles
+from service.detection.shared_tiles import SharedTiles
 from service.errors import DetectionFailed, DetectorTimeout, DetectorUnavailable
 from service.models.catalog import ModelSpec
 from service.models.triton_config import CHECKSUM, version_checksum
@@ -43,6 +44,7 @@ CONTROL_KEY = "triton-grpc-protocol-admin-key"
 """Header of `--grpc-restricted-protocol=model-repository:admin-key=…`."""
 
 _BUSY = ("Exceeds maximum queue size", "Request timeout expired")
+_UNKNOWN_REGION = "shared memory region"
 _TYPES = {"float32": "FP32", "int32": "INT32"}
 _FREE_DIMENSION = -1
 
@@ -70,10 +72,16 @@ async def load(client: InferenceServerClient, name: str, *, key: str | None = No
 
 
 class TritonDetector:
-    """One model on a Triton server. `timeout`: seconds within which a batch must be answered."""
+    """One model on a Triton server. `timeout`: seconds within which a batch must be answered.
 
-    def __init__(self, spec: ModelSpec, client: InferenceServerClient, *, timeout: float) -> None:
+    `shared`: memory that tiles are handed over in, where the server can map it; else they go in messages.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, client: InferenceServerClient, *, timeout: float, shared: SharedTiles | None = None
+    ) -> None:
         self._spec = spec
+        self._shared = shared
         self._client = client
         self._timeout = timeout
         self._outputs = [InferRequestedOutput(name) for name in output_shapes(spec)]
@@ -89,16 +97,8 @@ class TritonDetector:
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`."""
         check_tiles(tiles, self._spec, self.max_batch)
-        given = InferInput(INPUT, list(tiles.shape), "UINT8")
-        given.set_data_from_numpy(tiles)
         async with self._translated():
-            result = await self._client.infer(
-                self._spec.name,
-                [given],
-                model_version=self._spec.version,
-                outputs=self._outputs,
-                client_timeout=self._timeout,
-            )
+            result = await self._sent(tiles)
         answer: dict[str, Array] = {}
         for name in output_shapes(self._spec):
             try:
@@ -108,6 +108,31 @@ class TritonDetector:
             if values is not None:
                 answer[name] = values
         return validated(answer, self._spec, len(tiles))
+
+    async def _sent(self, tiles: Tiles) -> InferResult:
+        """The server's answer, by shared memory if it may be and can be. Raises InferenceServerException."""
+        if self._shared is not None:
+            capacity = self.max_batch * self._spec.tile_height * self._spec.tile_width * 3
+            async with self._shared.lent(tiles, capacity) as lent:
+                if lent is not None:
+                    try:
+                        return await self._infer(lent)
+                    except InferenceServerException as error:
+                        if _UNKNOWN_REGION not in (error.message() or ""):
+                            raise
+                        self._shared.forget()
+        given = InferInput(INPUT, list(tiles.shape), "UINT8")
+        given.set_data_from_numpy(tiles)
+        return await self._infer(given)
+
+    async def _infer(self, given: InferInput) -> InferResult:
+        return await self._client.infer(
+            self._spec.name,
+            [given],
+            model_version=self._spec.version,
+            outputs=self._outputs,
+            client_timeout=self._timeout,
+        )
 
     async def check(self) -> None:
         """As `Detector.check`: ready, of the contract's names, types and shapes, and made from the catalog's file."""

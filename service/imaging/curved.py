@@ -13,6 +13,9 @@ from service.imaging.sphere import NEAREST, Float64, Sphere, axes, into_frame, o
 PER_SIDE = 8
 """Points per side of an outline: over 60° of a frame the chords between them stray from the edge by less than 0.3 %."""
 
+AROUND_POLE = 24
+"""Points per side of an outline that holds a pole: there its curve bends more in the panorama."""
+
 POLES = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
 
 
@@ -41,9 +44,8 @@ def polygon(curved: Float64, sphere: Sphere) -> Float64:
 
     Around a pole it is the curve over a whole turn, closed along the top or bottom of the sphere.
     """
-    directions = edges(curved[None])[0]
-    points = unrolled(directions, sphere)
     pole = pole_within(curved[None])[0]
+    points = unrolled(edges(curved[None], PER_SIDE if pole == 0 else AROUND_POLE)[0], sphere)
     if pole == 0:
         return points
     x, y = points.T
@@ -61,7 +63,7 @@ def pole_within(curved: Float64) -> Float64:
     frames = axes(curved[:, 0], curved[:, 1])
     for direction, sign in zip(POLES, (1, -1), strict=True):
         seen = frames @ direction
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             u, v = seen[:, 0] / seen[:, 2], seen[:, 1] / seen[:, 2]
         u1, v1, u2, v2 = curved[:, 2:].T
         found[(seen[:, 2] > NEAREST) & (u >= u1) & (u <= u2) & (v >= v1) & (v <= v2)] = sign

@@ -90,6 +90,11 @@ class Detections:
 
 def merge(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[str, ...]) -> Detections:
     """All `parts` (same `classes` and `models`, one picture) as one, sorted."""
+    return concatenate(parts, classes, models).sorted()
+
+
+def concatenate(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[str, ...]) -> Detections:
+    """All `parts` (same `classes` and `models`, one picture) as one, in their order."""
     if not parts:
         return Detections.empty(classes, models)
     sphere = next((p.sphere for p in parts if p.sphere is not None), None)
@@ -102,7 +107,7 @@ def merge(parts: Sequence[Detections], classes: tuple[str, ...], models: tuple[s
         models,
         sphere,
         None if sphere is None else np.concatenate([_curved(p) for p in parts]),
-    ).sorted()
+    )
 
 
 def _curved(part: Detections) -> Float64:

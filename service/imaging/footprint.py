@@ -1,5 +1,7 @@
 """How much memory a picture will need, said from its header: an upper bound that is not far off."""
 
+from collections.abc import Mapping
+
 from service.errors import InvalidRequest
 from service.imaging.containers.jpeg import read_segments
 from service.imaging.containers.jpeg_frame import PROGRESSIVE
@@ -21,6 +23,9 @@ LEVELS = 1
 COEFFICIENT = 2
 """Bytes of a coefficient in libjpeg's arrays."""
 
+PANORAMA_BAND = 50 * 4 * 128
+"""Bytes per pixel of a face's side for making a panorama: 128 rows of 4 sides at a time."""
+
 DECODERS = {ImageFormat.JPEG: 0.6, ImageFormat.TIFF: 1.0, ImageFormat.PNG: 1.0, ImageFormat.BMP: 1.0}
 """What a decoder holds besides the raster, in rasters; other formats twice. Not at the same time as the levels."""
 
@@ -31,7 +36,7 @@ ENCODERS = {ImageFormat.JPEG: 0.25, ImageFormat.BMP: 2.0, ImageFormat.TIFF: 2.0,
 def footprint(source: Source, policy: Policy, *, patching: bool) -> int:
     """Bytes that `source` will need at most at a time under `policy`; `patching`: JPEGs can be patched here."""
     pixels = source.stored_width * source.stored_height
-    raster = pixels * (source.color.channels + source.alpha) * (source.bit_depth // 8)
+    raster = _raster(source)
     jpeg = source.format is ImageFormat.JPEG
     samples = pixels * source.color.channels
     coefficients = COEFFICIENT * (samples if source.full_chroma else samples // 2)
@@ -42,6 +47,21 @@ def footprint(source: Source, policy: Policy, *, patching: bool) -> int:
     patched = jpeg and to is ImageFormat.JPEG and patching and not policy.reencode
     encoding = coefficients if patched else raster + int(raster * ENCODERS.get(to, 4.0)) if to else 0
     return FIXED + COPIES * len(source.data) + max(decoding, searching, turning, encoding)
+
+
+def cube_footprint(sources: Mapping[str, Source], policy: Policy, *, patching: bool) -> int:
+    """The same for the six faces of a cube: all of them and their panorama, then one after the other."""
+    files = COPIES * sum(len(each.data) for each in sources.values())
+    side = max(each.stored_width for each in sources.values())
+    rasters = sum(_raster(each) + 3 * each.stored_width**2 for each in sources.values())
+    panorama = 8 * side**2
+    together = max(rasters + 3 * panorama + PANORAMA_BAND * side, (3 + LEVELS) * panorama)
+    alone = max(footprint(each, policy, patching=patching) for each in sources.values())
+    return files + max(FIXED + together, alone)
+
+
+def _raster(source: Source) -> int:
+    return source.stored_width * source.stored_height * (source.color.channels + source.alpha) * (source.bit_depth // 8)
 
 
 def _written(source: Source, policy: Policy) -> ImageFormat | None:

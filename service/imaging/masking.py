@@ -119,18 +119,19 @@ def build_mask(detections: Detections, policy: Policy, width: int, height: int) 
     for of_class in policy.classes:
         for outline in _outlines(_of_class(detections, of_class.name), of_class):
             found.append(Region(of_class.name, outline, of_class.obscure, of_class.strength, CELLS))
-    named = [_named(_area_outline(area), policy) for area in policy.regions]
+    named = [named_region(_area_outline(area), policy) for area in policy.regions]
     exclude = policy.exclude
     if sphere is not None:
         if policy.nadir_mask > 0:
             top = sphere.row(math.radians(policy.nadir_mask) - math.pi / 2)
-            named.append(_named(BoxOutline((0.0, top, float(width), max(float(height), top))), policy))
+            named.append(named_region(BoxOutline((0.0, top, float(width), max(float(height), top))), policy))
         found, named = _wrapped(found, sphere), _wrapped(named, sphere)
         exclude = tuple(each for area in exclude for each in wrapped_area(area, sphere))
     return Mask(tuple(found + named), exclude, width, height)
 
 
-def _named(outline: Outline, policy: Policy) -> Region:
+def named_region(outline: Outline, policy: Policy) -> Region:
+    """What the policy hides in any case."""
     return Region(REGION, outline, policy.region_obscure, policy.region_strength, CELLS, forced=True)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.policy import ClassPolicy, Shape
+from service.policy import Agreement, ClassPolicy, Shape
 
 
 class ModelError(Exception):
@@ -21,7 +21,7 @@ class ModelError(Exception):
 class ModelSpec(BaseModel):
     """A model as the catalog describes it: the contract's free parameters and the file's checksum.
 
-    `threshold`, `margin` and `shape` are the recommended policy per class, in the order of `classes`.
+    `threshold`, `margin`, `shape` and `agreement` are the recommended policy of each of its classes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +38,7 @@ class ModelSpec(BaseModel):
     threshold: float
     margin: float
     shape: Shape
+    agreement: Agreement | None = None
 
     @property
     def label(self) -> str:
@@ -47,7 +48,9 @@ class ModelSpec(BaseModel):
     def class_policies(self) -> tuple[ClassPolicy, ...]:
         """The recommended policy of each of its classes."""
         return tuple(
-            ClassPolicy(name=name, threshold=self.threshold, margin=self.margin, shape=self.shape)
+            ClassPolicy(
+                name=name, threshold=self.threshold, margin=self.margin, shape=self.shape, agreement=self.agreement
+            )
             for name in self.classes
         )
 

@@ -97,9 +97,11 @@ class Database:
         return sqlite.insert(table) if self._engine.dialect.name == "sqlite" else postgresql.insert(table)
 
     async def check(self) -> None:
-        """Raises RecordStoreUnavailable unless the database answers and has the schema that this version needs."""
+        """Raises RecordStoreUnavailable unless the database answers and has a schema that this version can work with:
+        its own, or a newer one that only has more, see `migrations.serves`.
+        """
         current, head = await self.current_revision(), self.head_revision()
-        if current != head:
+        if not migrations.serves(current):
             raise RecordStoreUnavailable(
                 "The record store is not ready: its schema is not the one that this version needs.",
                 cause=f"the schema is at {current or 'nothing'}, this version needs {head}; run 'veil migrate'",
@@ -119,10 +121,10 @@ class Database:
     async def migrate(self) -> None:
         """Brings the schema to the head revision, or leaves it as it was. Any number of replicas may do so at once.
 
-        Raises RecordStoreUnavailable, also for a schema that is newer than this version.
+        A newer schema that serves this version stays. Raises RecordStoreUnavailable, also for one that does not serve.
         """
         current = await self.current_revision()
-        if current == self.head_revision():
+        if migrations.serves(current):
             return
         if current is not None and current not in migrations.known():
             raise RecordStoreUnavailable(

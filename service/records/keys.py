@@ -37,6 +37,9 @@ A database that is away for a moment then fails the request at its receipt, not 
 """
 CACHE_KEYS: Final = 1024
 
+KNOWN: Final = api_keys.c.role.in_([role.value for role in Role])
+"""Keys whose role a newer version brought, see `migrations.serves`, are none here."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
@@ -106,13 +109,13 @@ class KeyRepository:
 
     async def get(self, id_or_name: str) -> Key | None:
         """The key with this id or, if there is none, with this name; None if there is neither."""
-        named = select(api_keys).where(or_(api_keys.c.id == id_or_name, api_keys.c.name == id_or_name))
+        named = select(api_keys).where(KNOWN, or_(api_keys.c.id == id_or_name, api_keys.c.name == id_or_name))
         found = sorted(map(_key, await self._database.rows(named)), key=lambda key: key.id != id_or_name)
         return found[0] if found else None
 
     async def list(self) -> tuple[Key, ...]:
         """All keys, revoked ones too, oldest first."""
-        statement = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        statement = select(api_keys).where(KNOWN).order_by(api_keys.c.created_at, api_keys.c.id)
         return tuple(_key(row) for row in await self._database.rows(statement))
 
     async def revoke(self, id_or_name: str, *, by: Actor = COMMAND_LINE) -> Key:
@@ -144,7 +147,7 @@ class KeyRepository:
         self._cache.pop(id, None)
         # Counted from before the look-up: an answer that was long under way is that much older.
         until = time.monotonic() + CACHE_SECONDS
-        statement = select(api_keys).where(api_keys.c.id == id, api_keys.c.revoked_at.is_(None))
+        statement = select(api_keys).where(KNOWN, api_keys.c.id == id, api_keys.c.revoked_at.is_(None))
         rows = await self._database.rows(statement)
         if not rows:
             return None

@@ -22,9 +22,9 @@ def script(page: str) -> str:
 
 
 def follow(page: str, server: PostgresProcess, environ: Mapping[str, str], since: str = "") -> str:
-    """Runs the page, from the command that begins with `since` on, in the project's folder; ends with what fails.
+    """Runs the page, from the command that begins with `since` on, in the project's folder; gives what was printed.
 
-    Gives what was printed.
+    A command that fails ends it.
     """
     commands = script(page)
     commands = commands[commands.index(since) :]

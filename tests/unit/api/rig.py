@@ -15,11 +15,11 @@ import numpy as np
 from fastapi import FastAPI
 
 from service.admission import Admission
-from service.anonymizer import Anonymizer
 from service.api.application import create_api
 from service.api.problems import MEDIA_TYPE
 from service.api.schemas import ProblemDocument
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
+from service.cubes import CubeAnonymizer
 from service.detection.detector import TileBoxes, Tiles
 from service.detection.tiled import TiledDetection
 from service.errors import DetectionFailed
@@ -131,7 +131,7 @@ async def build_rig(
         detection = TiledDetection([face, plate], engine="onnxruntime", overlap=96, concurrency=2, cpu=cpu)
         receipts = ReceiptRepository(database)
         services = Services(
-            anonymizer=Anonymizer(
+            anonymizer=CubeAnonymizer(
                 detection=detection,
                 receipts=receipts,
                 cpu=cpu,

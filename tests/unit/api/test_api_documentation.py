@@ -8,6 +8,7 @@ from service.api import examples, schemas
 from service.api.application import document
 from service.api.options import option_names
 from service.api.problems import KINDS, MEDIA_TYPE
+from service.imaging.cubemap import FACES
 
 WRITTEN = {"image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "image/avif"}
 READ = WRITTEN | {"image/heic", "image/jp2"}
@@ -54,13 +55,21 @@ def test_uploads_name_their_media_types_options_and_headers() -> None:
         names = option_names(["face", "plate"], name)  # type: ignore[arg-type]
         assert [each["name"] for each in operation["parameters"]] == names
         assert all(each["description"] and ("example" in each or "content" in each) for each in operation["parameters"])
-        assert set(body["multipart/form-data"]["schema"]["properties"]) == {"image", *names}
+        assert set(body["multipart/form-data"]["schema"]["properties"]) == {
+            "image",
+            *names,
+            *FACES * (name == "anonymize"),
+        }
         assert {"Veil-Receipt", "Veil-Detections", "Server-Timing"} <= set(operation["responses"]["200"]["headers"])
         statuses = {"200", "400", "401", "403", "406", "408", "413", "415", "422", "429", "500", "502", "503", "504"}
         assert set(operation["responses"]) == statuses
         assert "Retry-After" in operation["responses"]["429"]["headers"]
         assert "Retry-After" in operation["responses"]["503"]["headers"]
-    assert set(paths["/v1/anonymize"]["post"]["responses"]["200"]["content"]) == {*WRITTEN, "multipart/mixed"}
+    assert set(paths["/v1/anonymize"]["post"]["responses"]["200"]["content"]) == {
+        *WRITTEN,
+        "multipart/mixed",
+        "application/zip",
+    }
 
 
 def test_every_error_is_documented_as_a_problem_with_examples() -> None:
