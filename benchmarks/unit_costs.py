@@ -1,15 +1,13 @@
 """What one picture costs, for `veil capacity`: `python -m benchmarks.unit_costs`.
 
 Processor time is that of the service's process (user and system), so other work on the machine disturbs it less than a
-clock on the wall. Operations are counted in the models' graphs: two for each multiplication with its addition in a
-convolution, which is nearly all there is. Bytes of a receipt are those of a real PostgreSQL, with indexes, for receipts
-of a real request whose boxes are varied.
+clock on the wall. Bytes of a receipt are those of a real PostgreSQL, with indexes, for receipts of a real request whose
+boxes are varied. Tiles and operations are counted by `benchmarks.limits`.
 """
 
 import argparse
 import io
 import json
-import math
 import random
 import tempfile
 from datetime import timedelta
@@ -18,44 +16,17 @@ from typing import Any
 
 import httpx
 import numpy as np
-import onnx
 import psycopg
 from PIL import Image
 from psycopg.types.json import Jsonb
 from skimage import data
 from uuid_utils.compat import uuid7
 
-from service.models.catalog import Catalog
 from tests.postgres.server import PostgresProcess
-from tests.service_process import ROOT, ServiceProcess
+from tests.service_process import ServiceProcess
 
 RECEIPTS = 20_000
 BATCH = 1000
-
-
-def operations_per_tile(model: Path, height: int, width: int) -> int:
-    """Floating-point operations of the convolutions for one tile."""
-    graph = onnx.load(model)
-    dims = graph.graph.input[0].type.tensor_type.shape.dim
-    for dim, value in zip(dims, (1, height, width, 3), strict=True):
-        dim.dim_value = value
-    graph = onnx.shape_inference.infer_shapes(graph, data_prop=True)
-    shapes = {
-        each.name: [dim.dim_value for dim in each.type.tensor_type.shape.dim]
-        for each in (*graph.graph.value_info, *graph.graph.output)
-    }
-    weights = {each.name: list(each.dims) for each in graph.graph.initializer}
-    total = 0
-    for node in graph.graph.node:
-        if node.op_type not in {"Conv", "ConvTranspose"}:
-            continue
-        kernel, out = weights[node.input[1]], shapes[node.output[0]]
-        if not out or 0 in out:
-            raise ValueError(f"{model}: the shape of {node.output[0]} is not known")
-        # Weights of a convolution are (out, in / group, …); of a transposed one (in, out / group, …), at its input.
-        places = math.prod(out[2:]) if node.op_type == "Conv" else math.prod(shapes[node.input[0]][2:])
-        total += 2 * math.prod(kernel) * places
-    return total
 
 
 def picture(width: int, height: int) -> bytes:
@@ -82,13 +53,15 @@ def cost(service: ServiceProcess, body: bytes, megapixels: float, **options: str
         answer.raise_for_status()
     receipt = httpx.get(f"{service.url}/v1/receipts/{answer.headers['veil-receipt']}", timeout=30).json()
     stages = receipt["timings_ms"]
-    beside = sum(spent for name, spent in stages.items() if name not in {"detect", "total", "wait", "queue", "upload"})
+    beside = sum(spent for name, spent in stages.items() if name not in {"detect", "queue", "upload"}) / 1000
+    spent = after.user + after.system - before.user - before.system
     return {
         "options": options,
         "megapixels": round(megapixels, 2),
-        "tiles_per_megapixel": round(receipt["tiles"] / megapixels, 3),
-        "core_seconds_per_megapixel": round((after.user + after.system - before.user - before.system) / megapixels, 4),
-        "beside_detection_seconds_per_megapixel": round(beside / 1000 / megapixels, 4),
+        "tiles": receipt["tiles"],
+        "core_seconds": round(spent, 2),
+        "beside_detection_seconds_per_megapixel": round(beside / megapixels, 4),
+        "detection_core_seconds_per_tile": round((spent - beside) / receipt["tiles"], 4),
         "objects": sum(receipt["counts"].values()),
         "stages_ms": stages,
     }
@@ -131,13 +104,9 @@ def varied(detection: dict[str, Any], generator: random.Random) -> dict[str, Any
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widths", type=int, nargs="+", default=[2048, 4096, 8192], help="of the panoramas, in pixels")
-    parser.add_argument("--no-pictures", action="store_true", help="only operations and receipts")
+    parser.add_argument("--widths", type=int, nargs="+", default=[4096, 8192], help="of the panoramas, in pixels")
+    parser.add_argument("--no-pictures", action="store_true", help="only receipts")
     arguments = parser.parse_args()
-    for spec in Catalog.read(ROOT / "model_repository").specs:
-        file = ROOT / "model_repository" / spec.name / spec.version / "model.onnx"
-        operations = operations_per_tile(file, spec.tile_height, spec.tile_width)
-        print(json.dumps({"model": spec.label, "gflop_per_tile": round(operations / 1e9, 3)}))
     with PostgresProcess() as server, tempfile.TemporaryDirectory() as folder:
         url = server.create_database("costs")
         with ServiceProcess(Path(folder), {"VEIL_DATABASE__URL": url, "VEIL_ADMISSION__WORKERS": "1"}) as service:

@@ -24,16 +24,14 @@ def capacity(
     engine: Annotated[Engine, typer.Option(help="'triton' on GPUs, or 'embedded' on the processor.")] = Engine.TRITON,
     megapixels: Annotated[float, typer.Option(help="Size of a panorama.")] = COSTS.megapixels,
     bytes_per_megapixel: Annotated[float, typer.Option(help="Size of its file; assumed.")] = COSTS.bytes_per_megapixel,
+    tiles: Annotated[float, typer.Option(help="Tiles per megapixel; counted.")] = COSTS.tiles_per_megapixel,
     detection: Annotated[
-        float, typer.Option(help="Core seconds of detection per megapixel, without a GPU; measured.")
-    ] = COSTS.detection_per_megapixel,
+        float, typer.Option(help="Core seconds of all models for a tile, without a GPU; measured.")
+    ] = COSTS.detection_per_tile,
     beside: Annotated[
         float, typer.Option(help="Core seconds of everything else per megapixel; measured.")
     ] = COSTS.beside_detection_per_megapixel,
-    tiles: Annotated[float, typer.Option(help="Tiles per megapixel; measured.")] = COSTS.tiles_per_megapixel,
-    gflop: Annotated[
-        float, typer.Option(help="Gigaflop of all models for a tile; counted in their graphs.")
-    ] = COSTS.gflop_per_tile,
+    gflop: Annotated[float, typer.Option(help="Gigaflop of all models for a tile; counted.")] = COSTS.gflop_per_tile,
     gpu_tflops: Annotated[
         float, typer.Option(help="Teraflop a second that a GPU really gets through; assumed.")
     ] = PLAN.gpu_tflops,
@@ -51,7 +49,7 @@ def capacity(
 
     docs/explanation/capacity.md says where the unit costs come from. Replace them by your own.
     """
-    costs = UnitCosts(megapixels, bytes_per_megapixel, detection, beside, tiles, gflop, receipt_bytes)
+    costs = UnitCosts(megapixels, bytes_per_megapixel, tiles, detection, beside, gflop, receipt_bytes)
     plan = Plan(hours, utilization, gpu_tflops, months)
     try:
         found = [needs(each, engine, costs, plan) for each in panoramas or LOADS]

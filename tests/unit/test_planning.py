@@ -11,9 +11,9 @@ from service.planning import MODELS, TILE_BYTES, Engine, Plan, UnitCosts, needs
 COSTS = UnitCosts(
     megapixels=10,
     bytes_per_megapixel=250_000,
-    detection_per_megapixel=1.5,
-    beside_detection_per_megapixel=0.5,
     tiles_per_megapixel=4,
+    detection_per_tile=0.5,
+    beside_detection_per_megapixel=0.5,
     gflop_per_tile=10,
     receipt_bytes=2000,
 )
@@ -24,7 +24,7 @@ ONE_A_SECOND = 30 * 12 * 3600
 def test_one_picture_a_second_on_the_processor_takes_its_core_seconds_twice_over() -> None:
     found = needs(ONE_A_SECOND, Engine.EMBEDDED, COSTS, PLAN)
     assert found.pictures_a_second == 1
-    assert found.cores == 40  # 10 MP × 2 s, half busy
+    assert found.cores == 50  # 40 tiles × 0.5 s and 10 MP × 0.5 s, half busy
     assert found.gpus == 0
     assert found.triton_megabits == 0
     assert found.client_megabits == 20  # 2.5 MB
@@ -58,7 +58,7 @@ def test_what_is_bought_is_never_less_than_one_and_never_too_little() -> None:
         (UnitCosts(megapixels=-1), PLAN, 1, "megapixels"),
         (UnitCosts(gflop_per_tile=float("nan")), PLAN, 1, "gflop_per_tile"),
         (COSTS, Plan(utilization=1.1), 1, "utilization"),
-        (COSTS, Plan(hours_a_day=25), 1, "24 hours"),
+        (COSTS, Plan(hours_a_day=25), 1, "hours_a_day"),
     ],
 )
 def test_figures_that_mean_nothing_are_refused(costs: UnitCosts, plan: Plan, pictures: int, named: str) -> None:
@@ -67,12 +67,13 @@ def test_figures_that_mean_nothing_are_refused(costs: UnitCosts, plan: Plan, pic
 
 
 def test_the_command_reckons_with_what_it_is_given() -> None:
-    given = ["--engine", "embedded", "--megapixels", "10", "--detection", "1.5", "--beside", "0.5", "--hours", "12"]
+    given = ["--engine", "embedded", "--megapixels", "10", "--tiles", "4", "--hours", "12"]
+    given += ["--detection", "0.5", "--beside", "0.5"]
     done = CliRunner().invoke(main, ["capacity", str(ONE_A_SECOND), "7", *given, "--utilization", "0.5", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)["needs"]
     assert [each["pictures"] for each in found] == [ONE_A_SECOND, 7]
-    assert found[0]["cores"] == 40
+    assert found[0]["cores"] == 50
 
 
 def test_the_command_shows_a_table_and_refuses_nonsense() -> None:
