@@ -29,6 +29,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	@bash tests/s3/install.sh
 	@bash tests/helm/install.sh
 	-@bash benchmarks/attack/install.sh
+	-@bash requirements/tools.sh supply-chain
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
 
