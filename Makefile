@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CATALOG := $(wildcard model_repository/*/model.json)
 MODELS := $(VENV)/.models
 
-.PHONY: docs help run test check format bench test-containers lock clean
+.PHONY: docs help run test check format bench soak faults fuzz sbom audit test-containers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	-@sh tests/install-debian.sh
 	@bash tests/triton/install.sh
 	@bash tests/panoramax/install.sh
+	@bash tests/s3/install.sh
+	@bash tests/helm/install.sh
+	-@bash benchmarks/attack/install.sh
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
 
@@ -44,8 +47,31 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev $(MODELS) ## Measure the budget of the foundation
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(MODELS) ## Measure budget, speed and memory, beside other tools (QUICK=1: a few minutes)
+	-@sh deploy/install-libturbojpeg.sh
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PICTURES),--pictures "$(PICTURES)")
+
+soak: $(VENV)/.dev $(MODELS) ## Half an hour at the admission limit: memory, descriptors, every answer accounted for
+	$(BIN)/python -m benchmarks.soak --minutes 30
+
+faults: $(VENV)/.dev $(MODELS) ## Kill, cut, fill and step what Veil rests on while pictures pass (root for some)
+	-@sh tests/install-debian.sh
+	@bash tests/triton/install.sh
+	$(BIN)/python -m benchmarks.faults
+
+fuzz: $(VENV)/.dev $(MODELS) ## Half an hour of coverage-guided fuzzing of what reads uploads
+	@bash requirements/tools.sh fuzz-test
+	$(BIN)/python -m benchmarks.fuzz --minutes 30
+
+sbom: $(VENV)/.dev ## Write the bill of materials of what the service ships (CycloneDX) to dist/veil.cdx.json
+	@bash requirements/tools.sh supply-chain
+	@mkdir -p dist
+	.cache/supply-chain/bin/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
+	    --output-reproducible --output-format JSON --output-file dist/veil.cdx.json
+
+audit: $(VENV)/.dev ## Look every pinned dependency up among the known vulnerabilities (needs the internet)
+	@bash requirements/tools.sh supply-chain
+	.cache/supply-chain/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/runtime.txt
 
 test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose stack for real (root and apt needed)
 	$(BIN)/pytest -m containers tests/deploy

@@ -1,28 +1,60 @@
-"""`make bench`: measures, prints a table, writes `benchmarks/results/<what>.json`."""
+"""`make bench`: measures, prints a table, writes `benchmarks/results/<what>.json`.
 
+`python -m benchmarks [--quick] [--pictures FOLDER] [--only foundation|speed]`
+"""
+
+import argparse
 import json
 import os
 import platform
+import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks.foundation import measure
+from benchmarks import foundation, speed
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    figures = measure()
-    for name, figure in figures.items():
-        if isinstance(figure, tuple):
-            value, limit = figure
-            print(f"{name:36s} {value:9.2f}   limit {limit:g}   {'ok' if value <= limit else 'OVER'}")
-        elif isinstance(figure, dict):
-            print(f"{name:36s} " + ", ".join(f"{stage} {ms:.0f}" for stage, ms in figure.items()))
-        else:
-            print(f"{name:36s} {figure:9.3f}")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the two smallest sizes, few repeats")
+    parser.add_argument("--pictures", type=Path, help="folder of photographs that the large pictures are made of")
+    parser.add_argument("--only", choices=("foundation", "speed"))
+    arguments = parser.parse_args()
+    if speed.PAGES.items() - os.environ.items() and arguments.only != "foundation":
+        # Large pages are asked of the C library before a program starts, and all peers shall have them alike.
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], {**os.environ, **speed.PAGES})
+    if arguments.only != "speed":
+        figures = foundation.measure()
+        for name, figure in figures.items():
+            show(name, figure)
+        write("foundation", figures)
+    if arguments.only != "foundation":
+        write("speed", speed.measure(show, quick=arguments.quick, pictures=arguments.pictures))
+
+
+def show(name: str, figure: Any, depth: int = 0) -> None:
+    """One line for each number."""
+    head = f"{'  ' * depth}{name}"
+    if isinstance(figure, tuple):
+        value, limit = figure
+        print(f"{head:44s} {value:9.2f}   limit {limit:g}   {'ok' if value <= limit else 'OVER'}")
+    elif isinstance(figure, dict) and all(isinstance(each, float) for each in figure.values()):
+        print(f"{head:44s} " + ", ".join(f"{key} {each:.4g}" for key, each in figure.items()))
+    elif isinstance(figure, dict):
+        print(head)
+        for key, each in figure.items():
+            show(key, each, depth + 1)
+    else:
+        print(f"{head:44s} {figure:9.3f}")
+    sys.stdout.flush()
+
+
+def write(what: str, figures: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     machine = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
-    path = RESULTS / "foundation.json"
+    path = RESULTS / f"{what}.json"
     path.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n", encoding="utf-8")
     print(f"written to {path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else f"written to {path}")
 

@@ -20,8 +20,8 @@ from benchmarks.pictures import jpeg, photograph
 from service.imaging.codec import decode
 from service.imaging.detections import Detections
 from service.imaging.jpeg_patch import patch
+from service.imaging.layers import Cover, cover
 from service.imaging.masking import build_mask
-from service.imaging.obscuring import Composite, obscure
 from service.imaging.source import Source, SourceLimits, inspect
 from service.imaging.turbojpeg import TurboJpeg, load
 from service.policy import ClassPolicy, Policy, Shape
@@ -33,8 +33,8 @@ TUNABLES = "GLIBC_TUNABLES"
 LIMITS = SourceLimits(200_000_000, 65_500)
 
 
-def composite(data: bytes, count: int) -> tuple[Source, Composite]:
-    """The picture, and it with `count` faces and plates of 40 to 300 pixels hidden, half of each."""
+def covered(data: bytes, count: int) -> tuple[Source, Cover]:
+    """The picture, and what lies over it with `count` faces and plates of 40 to 300 pixels hidden, half of each."""
     source = inspect(data, LIMITS)
     raster = decode(source)
     random = np.random.default_rng(count)
@@ -54,7 +54,7 @@ def composite(data: bytes, count: int) -> tuple[Source, Composite]:
         ClassPolicy(name="plate", threshold=0.5, margin=0.15, shape=Shape.BOX),
     ]
     mask = build_mask(found, Policy(classes=tuple(classes)), raster.width, raster.height)
-    return source, obscure(raster, mask, b"benchmark")
+    return source, cover(raster, mask, b"benchmark")
 
 
 def with_opencv(data: bytes) -> None:
@@ -81,7 +81,7 @@ def measure(data: bytes, library: TurboJpeg, repeats: int) -> dict[str, float]:
         "Pillow decode + encode": lambda: with_pillow(data),
     }
     for count in MASKS:
-        source, hidden = composite(data, count)
+        source, hidden = covered(data, count)
         ways[f"patch, {count} masks"] = lambda source=source, hidden=hidden: patch(hidden, source, library)  # type: ignore[misc]
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

@@ -1,6 +1,7 @@
 """The image's health probe: `probe.py /livez` or `/readyz` exits with 0 if the service answers 200, else says why.
 
-It runs every few seconds, so it imports nothing but http.client and speaks to this container's own port only.
+It runs every few seconds, so it imports nothing but http.client and speaks to this container's own ports only: the
+API's or, where that speaks TLS and may ask for a certificate, the one for operators.
 """
 
 import http.client
@@ -13,7 +14,9 @@ MAX_REASON = 2000
 
 def main() -> int:
     path = sys.argv[1] if len(sys.argv) > 1 else "/livez"
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("VEIL_SERVER__PORT", "8080")), TIMEOUT)
+    secured = os.environ.get("VEIL_TLS__CERTIFICATE") or os.environ.get("VEIL_TLS__CERTIFICATE_FILE")
+    name, default = ("VEIL_SERVER__METRICS_PORT", "9090") if secured else ("VEIL_SERVER__PORT", "8080")
+    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get(name, default)), TIMEOUT)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

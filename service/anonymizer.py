@@ -1,61 +1,69 @@
 """The way of one image, top to bottom: inspected, decoded, searched, masked, encoded, verified, recorded, out."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from service.detection.memory import DetectionMemory
-from service.detection.tiled import TiledDetection
+from service.detection.tiled import Searched, TiledDetection
 from service.errors import (
     InvalidRequest,
     NotPermitted,
     Overloaded,
+    QuotaExceeded,
     RecordStoreUnavailable,
     ResidualFound,
     Unauthenticated,
     UploadRejected,
     VeilError,
 )
+from service.imaging.arrival import Arrival
 from service.imaging.cells import picture_secret
-from service.imaging.codec import decode, encode
-from service.imaging.detections import Detections, merge
+from service.imaging.codec import begin, encode
+from service.imaging.detections import Detections
+from service.imaging.footprint import footprint
 from service.imaging.formats import output_format
 from service.imaging.fusion import suppress
 from service.imaging.jpeg_patch import patch
+from service.imaging.jpeg_turn import turns_whole
+from service.imaging.layers import Cover, cover
 from service.imaging.masking import Mask, build_mask
 from service.imaging.obscuring import Composite, obscure
-from service.imaging.raster import Raster
-from service.imaging.residual import residual
+from service.imaging.projection import check_projection
 from service.imaging.source import ImageFormat, Source, SourceLimits, inspect
+from service.imaging.sphere import Float64
 from service.imaging.turbojpeg import TurboJpeg
 from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
 from service.observability.logs import get_logger
-from service.policy import Coding, Effort, Policy, Residual, Verify
+from service.on_cpu import OnCpu
+from service.policy import Coding, Policy, Verify
 from service.records.draft import Draft
 from service.records.receipt import (
     DetectionFacts,
     InputFacts,
     ModelFacts,
     Outcome,
-    OutputFacts,
     Receipt,
-    ResidualFacts,
-    ResidualOutcome,
     Rewrite,
 )
+from service.residual_search import Finished, Releasable, ResidualSearch
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Releasable)
+
+Admit = Callable[[int], Awaitable[None]]
+"""Asked with the number of pixels before they are decoded; raises what refuses them."""
+
 logger = get_logger(__name__)
 
-REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, ResidualFound)
+REJECTIONS = (UploadRejected, InvalidRequest, NotPermitted, Unauthenticated, Overloaded, QuotaExceeded, ResidualFound)
 
-HIDE_AGAIN = 2
-"""How often a picture is made anew because something was found in the finished one."""
+
+Sign = Callable[[Receipt], Receipt]
+"""Gives a receipt its signature."""
 
 
 class ReceiptStore(Protocol):
@@ -82,18 +90,8 @@ class Found:
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A verified picture that is not recorded yet."""
-
-    data: bytes
-    format: ImageFormat
-    mask: Mask
-    rewrite: Rewrite
-
-
 class Anonymizer:
-    """Everything that one image needs, built once. `secret` keys the noise inside masks."""
+    """Everything that one image needs, built once. `secret` keys the noise inside masks, `sign` signs receipts."""
 
     def __init__(
         self,
@@ -105,75 +103,110 @@ class Anonymizer:
         secret: bytes,
         keep_detections: bool = True,
         turbojpeg: TurboJpeg | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self._detection = detection
         self._receipts = receipts
-        self._cpu = cpu
         self._limits = limits
+        self._on_cpu = OnCpu(cpu)
+        self._residual = ResidualSearch(detection=detection, on_cpu=self._on_cpu, limits=limits)
         self._secret = secret
         self._keep_detections = keep_detections
         self._turbojpeg = turbojpeg
+        self._sign = sign or (lambda receipt: receipt)
 
-    async def anonymize(self, data: bytes, policy: Policy, draft: Draft) -> Anonymized:
+    async def weigh(self, data: bytes, policy: Policy, draft: Draft) -> int:
+        """Bytes of memory that `data` will need under `policy`, from its header. Raises UploadRejected and others."""
+        source = await self._inspect(data, policy, draft)
+        return footprint(source, policy, patching=self._turbojpeg is not None)
+
+    async def anonymize(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Anonymized:
         """The picture in `data` with everything that `policy` names hidden; it leaves only with a committed receipt.
 
-        Raises a VeilError of any kind, after a receipt that names it was stored (where that is possible).
+        `admit` may refuse it once its size is known. Raises a VeilError of any kind, after a receipt that names it was
+        stored (where that is possible).
         """
         async with self.recorded(draft):
-            return await self.attempt(data, policy, draft)
+            return await self.attempt(data, policy, draft, admit=admit)
 
     async def attempt(
-        self, data: bytes, policy: Policy, draft: Draft, memory: DetectionMemory | None = None
+        self,
+        data: bytes,
+        policy: Policy,
+        draft: Draft,
+        memory: DetectionMemory | None = None,
+        admit: Admit | None = None,
     ) -> Anonymized:
         """As `anonymize`, but a failure is left for the caller to record, who may try again with the same draft.
 
         `memory`: where what was found is looked up and kept.
         """
-        source = await self._inspect(data, policy, draft)
+        source = await self._inspect(data, policy, draft, admit)
         output_format(source.format, policy.format)  # refused before any work
-        raster = await self._decode(source, policy, draft)
-        found = await self._search(raster, policy, draft, data, memory)
-        finished = await self._hide(source, raster, found, policy, draft)
-        del raster  # used up; a picture's worth of memory
-        if policy.verify is Verify.REDETECT:
-            finished = await self._search_again(finished, source, found, policy, draft)
-        digest = await self._on_cpu(draft, "digest", _sha256, finished.data)
-        draft.output = OutputFacts(finished.format.value, len(finished.data), digest, finished.rewrite)
-        receipt = await self._commit(draft)
+        arrival = await self._begin(source, policy, draft)
+        found = await self._search(arrival, policy, draft, data, memory)
+        finished = await self._hide(source, arrival, found, policy, draft)
+
+        async def hide(everything: Detections) -> Finished:
+            return await self._hide(source, await self._decoded(source, policy, draft), everything, policy, draft)
+
+        finished, receipt = await self._released(finished, found, policy, draft, hide)
         return Anonymized(finished.data, finished.format, source, receipt)
 
-    async def detect(self, data: bytes, policy: Policy, draft: Draft) -> Found:
+    async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""
         async with self.recorded(draft):
-            source = await self._inspect(data, policy, draft)
-            raster = await self._decode(source, policy, draft)
-            found = await self._search(raster, policy, draft)
+            source = await self._inspect(data, policy, draft, admit)
+            arrival = await self._begin(source, policy, draft)
+            found = await self._search(arrival, policy, draft)
             receipt = await self._commit(draft)
         return Found(source, suppress(found), receipt)
 
-    async def _inspect(self, data: bytes, policy: Policy, draft: Draft) -> Source:
+    async def _inspect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Source:
         """Everything that can be said, and refused, without decoding a pixel."""
         draft.policy, draft.policy_digest = policy.document(), policy.digest
         draft.input = InputFacts(bytes=len(data))
         source = await self._on_cpu(draft, "inspect", inspect, data, self._limits)
         draft.input = InputFacts(source.format.value, source.width, source.height, len(data))
+        check_projection(source, policy.projection)
+        if admit is not None:
+            await admit(source.width * source.height)
         return source
 
-    async def _decode(self, source: Source, policy: Policy, draft: Draft) -> Raster:
-        """The pixels, as stored or turned upright."""
-        raster = await self._on_cpu(draft, "decode", decode, source)
-        return await self._on_cpu(draft, "decode", store_upright, raster) if policy.upright else raster
+    async def _begin(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
+        """The picture as stored, of which not a row need be decoded yet; or, if asked for, all of it turned upright."""
+        arrival = await self._on_cpu(draft, "decode", begin, source)
+        if policy.upright and source.orientation != 1:
+            await self._on_cpu(draft, "decode", arrival.decode)
+            return Arrival(await self._on_cpu(draft, "decode", store_upright, arrival.take()))
+        return arrival
 
     async def _search(
-        self, raster: Raster, policy: Policy, draft: Draft, data: bytes = b"", memory: DetectionMemory | None = None
+        self, arrival: Arrival, policy: Policy, draft: Draft, data: bytes = b"", memory: DetectionMemory | None = None
     ) -> Detections:
-        """Every detection at or over its threshold, for the mask; the draft gets the counted objects."""
-        with draft.stage("detect"):
-            if memory is None:
-                searched = await self._detection.run(raster, policy)
-            else:
-                fingerprint = await self._on_cpu(draft, "fingerprint", memory.fingerprint, data, policy)
-                searched = await memory.recall(fingerprint, lambda: self._detection.run(raster, policy))
+        """Every detection at or over its threshold, for the mask; the draft gets the counted objects.
+
+        The picture is decoded meanwhile. The time of "detect" is what is left to do once it is.
+        """
+        if memory is not None:
+            fingerprint = await self._on_cpu(draft, "fingerprint", memory.fingerprint, data, policy)
+
+        async def search() -> Searched:
+            def run() -> Awaitable[Searched]:
+                return self._detection.run(arrival.raster, policy, arrival.reached)
+
+            return await (run() if memory is None else memory.recall(fingerprint, run))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                searching = group.create_task(search())
+                await self._on_cpu(draft, "decode", arrival.decode)
+                with draft.stage("detect"):
+                    searched = await searching
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            arrival.stop()
         draft.engine, draft.tiles = searched.engine, searched.tiles
         draft.models = tuple(ModelFacts(s.name, s.version, s.sha256) for s in searched.models)
         self._note(searched.detections, draft)
@@ -186,66 +219,74 @@ class Anonymizer:
         draft.found = detection_facts(objects)
         draft.detections = draft.found if self._keep_detections else None
 
-    async def _hide(self, source: Source, raster: Raster, found: Detections, policy: Policy, draft: Draft) -> Finished:
-        """The picture with everything in `found` hidden, encoded and verified; uses `raster` up."""
-        mask = await self._on_cpu(draft, "mask", build_mask, found, policy, raster.width, raster.height)
-        composite = await self._on_cpu(draft, "obscure", self._obscure, raster, mask, source)
-        to = output_format(source.format, policy.format)
-        data, rewrite = await self._on_cpu(draft, "encode", self._write, composite, source, to, policy)
-        await self._on_cpu(draft, "verify", verify, data, to, composite, policy.metadata_policy)
+    async def _hide(
+        self, source: Source, arrival: Arrival, found: Detections, policy: Policy, draft: Draft
+    ) -> Finished:
+        """The picture with everything in `found` hidden, encoded and verified; uses the decoded `arrival` up."""
+        mask = await self._on_cpu(draft, "mask", build_mask, found, policy, source.width, source.height)
+        return await self._finish(source, arrival, mask, policy, draft)
+
+    async def _finish(self, source: Source, arrival: Arrival, mask: Mask, policy: Policy, draft: Draft) -> Finished:
+        """The picture with `mask` applied, encoded and verified; uses the decoded `arrival` up."""
+        to, keep = output_format(source.format, policy.format), policy.metadata_policy
+        rewrite, data = Rewrite.PATCH, None
+        if self._patches(source, to, policy):
+            # The cover keeps no pixel: they are gone before the coefficients of the whole picture are in memory.
+            over = await self._on_cpu(draft, "obscure", self._cover, arrival, mask, source)
+            data = await self._on_cpu(draft, "encode", self._patch, over, source, policy)
+            if data is None:
+                arrival = await self._decoded(source, policy, draft)
+        if data is None:
+            rewrite = Rewrite.FULL
+            over = composite = await self._on_cpu(draft, "obscure", self._obscure, arrival, mask, source)
+            data = await self._on_cpu(draft, "encode", encode, composite, to, policy.quality, keep)
+        await self._on_cpu(draft, "verify", verify, data, to, over, keep)
         return Finished(data, to, mask, rewrite)
 
-    def _write(self, composite: Composite, source: Source, to: ImageFormat, policy: Policy) -> tuple[bytes, Rewrite]:
-        """The finished file: a JPEG changed under its masks only, where that can be done and is wanted."""
-        keep = policy.metadata_policy
-        if source.format is to is ImageFormat.JPEG and self._turbojpeg and not policy.reencode:
-            same = policy.coding is Coding.SAME
-            patched = patch(composite, source, self._turbojpeg, keep, keep_progressive=same)
-            if patched is not None:
-                return patched, Rewrite.PATCH
-        return encode(composite, to, policy.quality, keep), Rewrite.FULL
+    async def _decoded(self, source: Source, policy: Policy, draft: Draft) -> Arrival:
+        """The whole picture, once more."""
+        arrival = await self._begin(source, policy, draft)
+        await self._on_cpu(draft, "decode", arrival.decode)
+        return arrival
 
-    def _obscure(self, raster: Raster, mask: Mask, source: Source) -> Composite:
-        return obscure(raster, mask, picture_secret(self._secret, source.data))
+    def _patches(self, source: Source, to: ImageFormat, policy: Policy) -> bool:
+        """Whether the finished file is to be a JPEG changed under its masks only, as far as can be said beforehand."""
+        jpeg = source.format is to is ImageFormat.JPEG
+        if not jpeg or self._turbojpeg is None or policy.reencode:
+            return False
+        return not policy.upright or source.orientation == 1 or turns_whole(source)
 
-    async def _search_again(
-        self, finished: Finished, source: Source, found: Detections, policy: Policy, draft: Draft
-    ) -> Finished:
-        """`finished` as the policy lets it out: searched by its finished bytes, and what is found hidden as well.
+    def _patch(self, over: Cover, source: Source, policy: Policy) -> bytes | None:
+        assert self._turbojpeg is not None
+        same = policy.coding is Coding.SAME
+        return patch(over, source, self._turbojpeg, policy.metadata_policy, keep_progressive=same)
 
-        Raises ResidualFound if something is left that the policy does not accept.
+    def _cover(self, arrival: Arrival, mask: Mask, source: Source) -> Cover:
+        return cover(arrival.take(), mask, picture_secret(self._secret, source.data))
+
+    def _obscure(self, arrival: Arrival, mask: Mask, source: Source) -> Composite:
+        return obscure(arrival.take(), mask, picture_secret(self._secret, source.data))
+
+    async def _released(
+        self, finished: R, found: Detections, policy: Policy, draft: Draft, hide: Callable[[Detections], Awaitable[R]]
+    ) -> tuple[R, Receipt]:
+        """`finished`, in which `found` is hidden, as the policy lets it out, and its committed receipt.
+
+        `hide` makes it anew with more hidden. Raises ResidualFound if it must not leave.
         """
-        count = 0
-        for attempt in range(1 + HIDE_AGAIN):
-            left = await self._residual(finished, policy, draft)
-            objects = len(suppress(left))
-            count += objects
-            if not objects:
-                draft.residual = ResidualFacts(count, ResidualOutcome.HIDDEN if count else ResidualOutcome.CLEAN)
-                return finished
-            if policy.residual is not Residual.HIDE or attempt == HIDE_AGAIN:
-                break
-            found = merge([found, left], found.classes, found.models)
-            self._note(found, draft)
-            raster = await self._decode(source, policy, draft)
-            finished = await self._hide(source, raster, found, policy, draft)
-            del raster
-        if policy.residual is Residual.ACCEPT:
-            draft.residual = ResidualFacts(count, ResidualOutcome.ACCEPTED)
-            return finished
-        draft.residual = ResidualFacts(count, ResidualOutcome.REFUSED)
-        raise ResidualFound
 
-    async def _residual(self, finished: Finished, policy: Policy, draft: Draft) -> Detections:
-        """What the most thorough search finds in the finished bytes and the mask does not account for."""
-        again = await self._on_cpu(draft, "redetect", _reopened, finished.data, self._limits)
-        with draft.stage("redetect"):
-            searched = await self._detection.run(again, policy.model_copy(update={"effort": Effort.THOROUGH}))
-        return await self._on_cpu(draft, "redetect", residual, searched.detections, finished.mask)
+        async def hide_more(everything: Detections) -> R:
+            self._note(everything, draft)
+            return await hide(everything)
+
+        if policy.verify is Verify.REDETECT:
+            finished = await self._residual.settle(finished, found, policy, draft, hide_more)
+        draft.output = await self._on_cpu(draft, "digest", finished.facts)
+        return finished, await self._commit(draft)
 
     async def _commit(self, draft: Draft) -> Receipt:
         with draft.stage("record"):
-            receipt = draft.finish(Outcome.OK)
+            receipt = self._sign(draft.finish(Outcome.OK))
             await self._receipts.add(receipt)
         draft.committed = True
         return receipt
@@ -273,15 +314,10 @@ class Anonymizer:
 
     async def _record_end(self, draft: Draft, outcome: Outcome, problem: str) -> None:
         try:
-            await asyncio.shield(self._receipts.add(draft.finish(outcome, problem)))
+            await asyncio.shield(self._receipts.add(self._sign(draft.finish(outcome, problem))))
             draft.committed = True
         except RecordStoreUnavailable as error:
             logger.error("receipt-lost", receipt=str(draft.id), problem=problem, cause=error.cause)
-
-    async def _on_cpu(self, draft: Draft, stage: str, work: Callable[..., T], *args: Any) -> T:
-        """`work(*args)` on the bounded pool, timed as `stage`."""
-        with draft.stage(stage):
-            return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *args)
 
 
 def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
@@ -292,15 +328,11 @@ def detection_facts(objects: Detections) -> tuple[DetectionFacts, ...]:
             score=round(float(objects.score[i]), 4),
             box=tuple(round(float(v), 1) for v in objects.xyxy[i]),  # type: ignore[arg-type]
             model=objects.models[objects.model_id[i]],
+            polygon=_rounded(objects.polygon(i)),
         )
         for i in range(len(objects))
     )
 
 
-def _reopened(data: bytes, limits: SourceLimits) -> Raster:
-    """A finished picture, as whoever gets it will decode it."""
-    return decode(inspect(data, limits))
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _rounded(polygon: Float64 | None) -> tuple[tuple[float, float], ...] | None:
+    return None if polygon is None else tuple((round(x, 1), round(y, 1)) for x, y in polygon.tolist())

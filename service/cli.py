@@ -2,7 +2,7 @@
 
 import typer
 
-from service.commands import evaluation, keys, models, pictures, serving
+from service.commands import bulk, evaluation, keys, models, pictures, records, review, serving, signing
 
 main = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +12,11 @@ main = typer.Typer(
 )
 main.add_typer(serving.app)
 main.add_typer(pictures.app)
+main.add_typer(bulk.app)
 main.add_typer(evaluation.app)
 main.add_typer(models.app, name="models")
+keys.app.add_typer(signing.app, name="signing")
 main.add_typer(keys.app, name="keys")
+main.add_typer(records.app)
+main.add_typer(signing.proofs)
+main.add_typer(review.app)

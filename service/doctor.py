@@ -1,16 +1,22 @@
 """`veil doctor`: what is wrong with this deployment, in plain words, each finding with the way out."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
-from service.app import StartError, default_policy, open_detectors
+from service.app import StartError, default_policy, open_detectors, read_signer, retention_of, tls_files
 from service.errors import RecordStoreUnavailable, VeilError
 from service.imaging import turbojpeg
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
+from service.records import migrations
 from service.records.database import Database
 from service.records.keys import KeyRepository
 from service.settings import Engine, Settings, SettingsError
+from service.tls import TlsError
+
+SOON_DAYS = 7
+"""What renews certificates has failed for weeks if one ends that soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,45 @@ async def examine() -> AsyncIterator[Finding]:
         async for finding in _models(settings, catalog):
             yield finding
     yield _libturbojpeg()
+    secured = _tls(settings)
+    if secured is not None:
+        yield secured
+    yield _signing(settings)
+    yield _retention(settings)
     async for finding in _records(settings):
         yield finding
+
+
+def _signing(settings: Settings) -> Finding:
+    try:
+        signer = read_signer(settings)
+    except StartError as error:
+        return Finding("signing", False, str(error))
+    if signer is None:
+        text = "no key: receipts are not signed, and nothing can be proven; 'veil keys signing new FILE' makes one"
+        return Finding("signing", True, text)
+    return Finding("signing", True, f"receipts are signed with the key {signer.public.kid}")
+
+
+def _retention(settings: Settings) -> Finding:
+    kept = {name: days for name, days in asdict(retention_of(settings)).items() if days is not None}
+    if not kept:
+        return Finding("retention", True, "none set: records are kept for good (VEIL_RETENTION__…)")
+    return Finding(
+        "retention", True, ", ".join(f"{name.removesuffix('_days')} {days} days" for name, days in kept.items())
+    )
+
+
+def _tls(settings: Settings) -> Finding | None:
+    try:
+        files = tls_files(settings.tls)
+        if files is None:
+            return None
+        files.context()
+        left = files.expires_at() - datetime.now(UTC)
+    except (StartError, TlsError) as error:
+        return Finding("tls", False, str(error))
+    return Finding("tls", left.days >= SOON_DAYS, f"the certificate ends in {left.days} days")
 
 
 def _libturbojpeg() -> Finding:
@@ -69,7 +112,7 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
                 name = f"{settings.detection.engine} {detector.spec.label}"
                 try:
                     await detector.check()
-                    yield Finding(name, True, "answers and fulfills the contract")
+                    yield Finding(name, True, "answers, fulfills the contract and reproduces its golden answers")
                 except VeilError as error:
                     yield Finding(name, False, f"{error.detail} {error.cause or ''}".strip() + _engine_hint(settings))
     except VeilError as error:
@@ -94,13 +137,16 @@ async def _records(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         current, head = await database.current_revision(), database.head_revision()
-        if current != head and settings.database.migrate:
-            yield Finding("database", True, f"reachable; the next start brings its schema to {head}")
+        if not migrations.serves(current):
+            if current is not None and current not in migrations.known():
+                yield Finding("database", False, f"a newer version made its schema ({current}): start that one")
+            elif settings.database.migrate:
+                yield Finding("database", True, f"reachable; the next start brings its schema to {head}")
+            else:
+                said = f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'"
+                yield Finding("database", False, said)
             return
-        if current != head:
-            yield Finding("database", False, f"the schema is at {current or 'nothing'}, not {head}: run 'veil migrate'")
-            return
-        yield Finding("database", True, f"reachable, schema at {head}")
+        yield Finding("database", True, f"reachable, schema at {current}")
         has_keys = await KeyRepository(database).any_active()
         if settings.keys_needed and not has_keys:
             yield Finding("keys", False, "none yet: run 'veil keys create --name NAME --role anonymize'")

@@ -8,17 +8,23 @@ VeilError
 │ ├ UnsupportedFormat         not one of the formats that Veil reads
 │ ├ CorruptImage              damaged, truncated or lying about itself
 │ ├ TooManyPixels             over the pixel limit, refused from the header
+│ ├ TooMuchMemory             more than all pictures may take together here, as its header says
 │ └ UnsupportedFrames         more than one page or frame
 ├ InvalidRequest            options that are wrong; `problems` points at each
 ├ Unauthenticated           no key, or none that is known
 ├ NotPermitted              a known key, or an open deployment, that may not do this
 ├ ReceiptNotFound
+├ ReceiptNotSigned          there was no signing key when it was made
+├ SampleNotFound
+├ KeyNotFound
 ├ Overloaded                queue full, or waited too long
+├ QuotaExceeded             the key has used up what it may use in a minute
 ├ ClientDisconnected        nobody is left to answer
 ├ DetectionFailed           a detector did not answer every tile
 │ ├ DetectorUnavailable
 │ ├ DetectorTimeout
-│ └ DetectorContractBroken
+│ ├ DetectorContractBroken
+│ └ ModelUnproven             a model's file, or what it answers for known pictures, is not the catalog's
 ├ OutputRefused             the finished bytes did not pass their own check
 ├ ResidualFound             something is still to be seen in the finished picture, and the policy refuses that
 └ RecordStoreUnavailable    the receipt could not be stored
@@ -93,6 +99,12 @@ class TooManyPixels(UploadRejected):
     default_detail = "The image has more pixels than this service accepts."
 
 
+class TooMuchMemory(UploadRejected):
+    slug = "too-much-memory"
+    title = "The image needs more memory than this service has for images"
+    default_detail = "To be processed, the image needs more memory than this service has for images."
+
+
 class UnsupportedFrames(UploadRejected):
     slug = "unsupported-frames"
     title = "The image has more than one page or frame"
@@ -127,10 +139,38 @@ class ReceiptNotFound(VeilError):
     default_detail = "There is no receipt with this id."
 
 
+class KeyNotFound(VeilError):
+    slug = "key-not-found"
+    title = "There is no such API key"
+    default_detail = "There is no API key with this id."
+
+
+class ReceiptNotSigned(VeilError):
+    slug = "receipt-not-signed"
+    title = "The receipt is not signed"
+    default_detail = "The receipt is not signed: the deployment had no signing key when it was made."
+
+
+class SampleNotFound(VeilError):
+    slug = "sample-not-found"
+    title = "There is no such sample"
+    default_detail = "There is no sample with this id."
+
+
 class Overloaded(VeilError):
     slug = "overloaded"
     title = "The service is at its limit"
     default_detail = "All places are taken; try again after the time in Retry-After."
+
+
+class QuotaExceeded(VeilError):
+    slug = "quota-exceeded"
+    title = "The quota of the API key is used up"
+    default_detail = "The API key has used up its quota; try again after the time in Retry-After."
+
+    def __init__(self, policies: Sequence[str] = (), *, retry_after: float | None = None) -> None:
+        super().__init__(retry_after=retry_after)
+        self.policies = tuple(policies)
 
 
 class ClientDisconnected(VeilError):
@@ -161,6 +201,12 @@ class DetectorContractBroken(DetectionFailed):
     slug = "detector-contract-broken"
     title = "A detector broke its contract"
     default_detail = "A detector answered with something that its contract does not allow. No image was released."
+
+
+class ModelUnproven(DetectionFailed):
+    slug = "model-unproven"
+    title = "A model is not proven to be the right one"
+    default_detail = "A model does not answer known pictures as it must. No image was released."
 
 
 class OutputRefused(VeilError):

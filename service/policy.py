@@ -163,6 +163,7 @@ class Policy(Frozen):
 
     `reencode`: a JPEG is encoded anew at `quality`, even if changing the blocks under its masks would do.
     `upright`: pixels are stored as displayed and the orientation becomes 1, for readers that ignore it.
+    `nadir_mask`: degrees around the lower pole of a panorama that are hidden in any case.
     """
 
     classes: Annotated[tuple[ClassPolicy, ...], Field(min_length=1)]
@@ -179,6 +180,7 @@ class Policy(Frozen):
     reencode: bool = False
     coding: Coding = Coding.SAME
     upright: bool = False
+    nadir_mask: Annotated[float, Field(ge=0, le=90)] = 0.0
     verify: Verify = Verify.STRUCTURE
     residual: Residual = Residual.HIDE
     regions: Annotated[tuple[Area, ...], Field(max_length=500)] = ()

@@ -42,6 +42,27 @@ class Server(Group):
     upload_timeout: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds within which an upload must be complete."
     )
+    upload_rate: Annotated[int, Field(ge=0)] = Field(
+        16_384,
+        description="Least bytes a second of an upload, over 10 seconds, and of the reading of an answer; 0: no least.",
+    )
+    head_timeout: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Seconds within which the request line and the headers must be complete."
+    )
+    head_bytes: Annotated[int, Field(ge=1024)] = Field(
+        65_536, description="Largest request line and headers together, in bytes."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        2048, description="Connections at a time; one more closes the one that has waited longest without a request."
+    )
+    keep_alive: Annotated[int, Field(ge=1)] = Field(
+        75, description="Seconds that an idle connection is kept; let a proxy in front keep its own for less."
+    )
+    drain_delay: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Seconds after SIGTERM in which /readyz says so and requests are still taken, so that a balancer "
+        "can look elsewhere. A second signal ends it.",
+    )
     drain_timeout: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Seconds that running requests get to finish after SIGTERM."
     )
@@ -55,6 +76,17 @@ class Server(Group):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+class Tls(Group):
+    """TLS of the API's port. The files are PEM; they are read again when they change, without a restart."""
+
+    certificate: Path | None = Field(None, description="File of the certificate and its chain. Unset: plain HTTP.")
+    key: Path | None = Field(None, description="File of the certificate's private key, without a password.")
+    client_ca: Path | None = Field(
+        None, description="File of the authorities whose certificates clients must show. Unset: none is asked for."
+    )
+    reload_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="Seconds between looks at the files.")
 
 
 class Limits(Group):
@@ -74,6 +106,11 @@ class Admission(Group):
     queue: Annotated[int, Field(ge=0)] = Field(
         16, description="Requests that may wait for a worker, each with its upload in memory."
     )
+    memory_bytes: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Memory for all pictures that are processed at the same time, by estimates from their headers; "
+        "0: what the container's limit (else half the machine) leaves beside the process.",
+    )
     wait_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Longest wait for a worker, in seconds, before the answer is 429."
     )
@@ -89,6 +126,14 @@ class Detection(Group):
 
     engine: Engine = Field(Engine.EMBEDDED, description="'embedded' (ONNX Runtime in this process) or 'triton'.")
     triton_url: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC endpoint.")
+    triton_key: SecretStr | None = Field(
+        None, description="Key of Triton's model control where it is restricted; only 'veil models load' needs it."
+    )
+    triton_shared_memory: bool = Field(
+        False,
+        description="Hand tiles to Triton in shared memory. For a server on this machine with the same user and IPC "
+        "namespace; any other gets messages all the same.",
+    )
     timeout: Annotated[float, Field(gt=0)] = Field(
         30.0, description="Seconds within which a detector must answer one batch of tiles."
     )
@@ -101,10 +146,18 @@ class Detection(Group):
     overlap: Annotated[int, Field(ge=32, le=256)] = Field(
         96, description="Overlap of neighboring tiles in pixels: any object up to this size lies whole in one."
     )
+    blank_contrast: Annotated[int, Field(ge=0, le=16)] = Field(
+        12,
+        description="Gray levels: tiles without a local difference as large, such as clear sky, show nothing that a "
+        "detector could find and are not searched; 0 searches all. Never applies to effort thorough.",
+    )
 
 
 class Models(Group):
     repository: Path = Field(Path("model_repository"), description="Folder of the models and their catalog entries.")
+    verify_minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Minutes after which files and golden answers are looked at again, beside at the start."
+    )
 
 
 class Database(Group):
@@ -128,6 +181,29 @@ class Access(Group):
 
 class Records(Group):
     detections: bool = Field(True, description="Keep each detection's box in the receipt, not only the counts.")
+
+
+class Retention(Group):
+    """How long records are kept; unset: for good. What is removed is audited as counts."""
+
+    receipts_days: Annotated[int | None, Field(ge=1)] = Field(None, description="Days for which receipts are kept.")
+    detections_days: Annotated[int | None, Field(ge=1)] = Field(
+        None, description="Days for which a receipt keeps the boxes; counts and signature stay."
+    )
+    audit_days: Annotated[int | None, Field(ge=30)] = Field(
+        None, description="Days for which the audit is kept, at least 30."
+    )
+    every_hours: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Hours from one purge of the service to the next."
+    )
+
+
+class Signing(Group):
+    key: SecretStr | None = Field(
+        None,
+        description="Ed25519 private key (PEM) that receipts are signed with, from 'veil keys signing new'. Unset: "
+        "receipts are not signed.",
+    )
 
 
 class Defaults(Group):
@@ -189,6 +265,14 @@ class Panoramax(Group):
     annotations: bool = Field(False, description="Whether the answer lists what was hidden, as Panoramax annotations.")
 
 
+class Panorama(Group):
+    """How panoramas are treated, beside what each request asks for."""
+
+    nadir_mask_deg: Annotated[float, Field(ge=0, le=90)] = Field(
+        0.0, description="Degrees around the lower pole that are hidden in every panorama: the vehicle. 0: none."
+    )
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
@@ -203,6 +287,7 @@ class Settings(Group):
     """All groups; each field is one environment variable, e.g. `VEIL_SERVER__PORT`."""
 
     server: Server = Server()
+    tls: Tls = Tls()
     limits: Limits = Limits()
     admission: Admission = Admission()
     detection: Detection = Detection()
@@ -210,9 +295,12 @@ class Settings(Group):
     database: Database = Database()
     access: Access = Access()
     records: Records = Records()
+    retention: Retention = Retention()
+    signing: Signing = Signing()
     defaults: Defaults = Defaults()
     obscuring: Obscuring = Obscuring()
     metadata: Metadata = Metadata()
+    panorama: Panorama = Panorama()
     panoramax: Panoramax = Panoramax()
     logs: Logs = Logs()
 

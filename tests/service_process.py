@@ -77,7 +77,7 @@ class ServiceProcess:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the service ended with {self.process.returncode}:\n{self.text()[already:]}")
-            found = re.search(r"Veil listens on (http://\S+)", self.text()[already:])
+            found = re.search(r"Veil listens on (https?://\S+)", self.text()[already:])
             if found:
                 self.url = found[1]
                 metrics = re.search(r"Metrics on (http://\S+)", self.text()[already:])
@@ -90,7 +90,9 @@ class ServiceProcess:
 
     def _answers(self, path: str) -> bool:
         try:
-            return httpx.get(self.url + path, timeout=5).status_code == httpx.codes.OK
+            # Probes have no certificate: with TLS they ask the port for operators.
+            plain = self.url if self.url.startswith("http:") else self.metrics_url.removesuffix("/metrics")
+            return httpx.get(plain + path, timeout=5).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

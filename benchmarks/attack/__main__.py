@@ -1,11 +1,13 @@
 """Every attack on every mode, as the tables of the page on privacy: `python -m benchmarks.attack [--count N]`."""
 
 import argparse
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.attack import deconvolution, faces, plates
+from benchmarks.attack import deconvolution, faces, people, plates, recognition
+from benchmarks.attack.recognizer import MissingRecognizer, Recognizer
 from benchmarks.attack.views import Seen, frames, gaussian, mosaic, requests, shown, veil
 from service.policy import Obscure
 
@@ -50,7 +52,7 @@ def row(name: str, plate: Seen, face: Seen, count: int) -> None:
 def repeated_rows(count: int) -> None:
     print("\n| of one object | characters | plates | faces |\n|---|---|---|---|")
     for kind, of in (("results of one picture, options varied", requests), ("photographs, masked once each", frames)):
-        for results in (1, 5, 20, 50):
+        for results in (5, 20):
             rng = np.random.default_rng(results)
             plate = of("plate", plates.box(), plates.SIZE, results, rng)
             face = of("face", faces.BOX, faces.SIZE, results, rng)
@@ -72,14 +74,29 @@ def deconvolution_rows(count: int) -> None:
         print(f"| {name} | {deconvolution.recovered(masked, texts, sigmas):.3f} |", flush=True)
 
 
+def recognition_rows(folder: Path | None, rounds: int) -> None:
+    try:
+        recognizer = Recognizer()
+    except MissingRecognizer as error:
+        print(f"\nNo trained recognizer takes part: {error}")
+        return
+    known = people.annotated(recognizer, folder) if folder else people.shipped(recognizer)
+    recognition.rows(recognition.Attack(recognizer, known, np.random.default_rng(5)), rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", type=Path, metavar="FOLDER", help="annotated photographs for the trained recognizer")
+    parser.add_argument("--only-recognizer", action="store_true", help="run the trained recognizer alone")
     parser.add_argument("--count", type=int, default=500, help="plates per row; a row of faces takes twice as many")
-    count = parser.parse_args().count
+    options = parser.parse_args()
+    count = options.count
     cv2.setNumThreads(1)
-    template_rows(count)
-    repeated_rows(max(count // 5, 10))
-    deconvolution_rows(max(count // 10, 10))
+    if not options.only_recognizer:
+        template_rows(count)
+        repeated_rows(max(count // 5, 10))
+        deconvolution_rows(max(count // 10, 10))
+    recognition_rows(options.faces, max(1, count // 100))
 
 
 if __name__ == "__main__":

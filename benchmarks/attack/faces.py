@@ -4,8 +4,7 @@ The faces are the hundred of Labeled Faces in the Wild that scikit-image ships (
 enlarged and set into a gray picture. The attacker owns a photograph of each, and obscures all of them the same way to
 compare (parrot recognition, McPherson et al., 2016): the same photograph, or another one, which is simulated by other
 light, framing and turn. He compares what is seen, brought to the same mean and contrast, with each, and names the
-nearest. No trained recognition network takes part, as none comes with the test dependencies; what one could find
-in twenty noisy numbers that nearest neighbors do not is not known here.
+nearest. `recognition.py` has a trained network do it.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from benchmarks.attack.views import Box, Gray, Seen
 
 FACES = 100
 SIDE, MARGIN = 176, 168
-"""Pixels. The masked ellipse is a little less than four cells of 64 pixels wide: as finely measured as there is."""
+"""Pixels. The masked ellipse is a little less than two cells of 128 pixels wide."""
 
 SIZE = (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN)
 BOX: Box = (MARGIN + 18, MARGIN + 5, MARGIN + SIDE - 18, MARGIN + SIDE - 5)

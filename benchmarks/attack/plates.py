@@ -16,7 +16,7 @@ from benchmarks.attack.views import Box, Gray, Seen, Vectors
 ALPHABET = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 LENGTH = 7
 PITCH, HEIGHT, LEFT, TOP = 29, 46, 160, 160
-"""Pixels. The masked box is a little less than four cells of 64 pixels long: as finely measured as there is."""
+"""Pixels. The masked box is a little less than four cells of 64 pixels long: as many as there are."""
 
 SIZE = (PITCH * LENGTH + 2 * LEFT, HEIGHT + 2 * TOP)
 """Width and height of the picture around the plate."""

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from service.imaging.cells import Grid, grid, picture_secret
 from service.imaging.detections import Detections
+from service.imaging.layers import Layer
 from service.imaging.masking import Mask, build_mask
-from service.imaging.obscuring import Layer, obscure
+from service.imaging.obscuring import obscure
 from service.imaging.raster import ColorModel, Raster
 from service.policy import ClassPolicy, Obscure, Policy, Shape
 
@@ -42,8 +43,8 @@ class Seen:
 def veil(name: str, box: Box, size: tuple[int, int], *, jpeg: int | None = 90, **changes: object) -> Seen:
     """The service's obscuring of an object of class `name` in `box`, in a picture of `size` (w, h).
 
-    `changes` are options of its class. The attacker undoes the smoothing: least squares over what the cells, whose
-    places he knows, add to the pixels of the core.
+    `changes` are options of its class. The attacker takes cells for means of what they hide, as those of a mosaic are,
+    and undoes the smoothing: least squares over what the cells, whose places he knows, add to the pixels of the core.
     """
     policy = Policy(classes=(CATALOG[name].model_copy(update=changes),))
     mask = mask_of(box, policy, size)
@@ -96,10 +97,17 @@ def _basis(way: Obscure, cells: Grid, mask: Mask) -> npt.NDArray[np.float64]:
 def gaussian(sigma: float, box: Box, *, jpeg: int | None = 90) -> Seen:
     """The control that everybody knows."""
 
-    taps = 2 * math.ceil(2.5 * sigma) + 1
+    reach = math.ceil(2.5 * sigma)
+    left, top, right, bottom = (
+        max(0, round(v)) for v in (*(v - reach for v in box[:2]), *(v + reach for v in box[2:]))
+    )
 
     def blurred(picture: Gray) -> npt.NDArray[np.float64]:
-        return cv2.GaussianBlur(picture.astype(np.float32), (taps, taps), sigma, borderType=cv2.BORDER_REPLICATE)
+        """Blurred in the box, and around it as far as what is there has a say in it."""
+        seen = picture.astype(np.float32)
+        part, taps = seen[top:bottom, left:right], (2 * reach + 1,) * 2
+        seen[top:bottom, left:right] = cv2.GaussianBlur(part, taps, sigma, borderType=cv2.BORDER_REPLICATE)
+        return seen.astype(np.float64)
 
     return _plain(f"Gaussian σ {sigma:g} px", blurred, box, jpeg)
 

@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from service import __version__
-from service.api import documentation, health, native, panoramax, receipts
+from service.api import audit, documentation, exports, health, keys, native, panoramax, receipts, reviews, signing_keys
 from service.api.auth import authorize
 from service.api.health import Readiness
+from service.api.limits import RateLimited
 from service.api.lingering import LingeringClose
 from service.api.middleware import Answered, Observed, RequestId
 from service.api.openapi import SECURITY_SCHEMES
@@ -59,7 +60,12 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
     )
     app.include_router(native.router(rules))
     app.include_router(panoramax.router())
+    app.include_router(exports.router())  # before the route whose id would match 'export'
     app.include_router(receipts.router())
+    app.include_router(audit.router())
+    app.include_router(reviews.router())
+    app.include_router(signing_keys.router())
+    app.include_router(keys.router())
     app.include_router(health.router())
     app.include_router(documentation.router())
     app.add_exception_handler(VeilError, on_veil_error)
@@ -67,6 +73,7 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
     app.add_exception_handler(HTTPException, on_http_exception)
     # The last one added is the outermost.
     app.add_middleware(Answered)
+    app.add_middleware(RateLimited)
     app.add_middleware(Observed)
     app.add_middleware(RequestId)
     app.add_middleware(LingeringClose)

@@ -9,8 +9,9 @@ from fastapi import Depends, Request
 
 from service.api.problems import RouteNotFound
 from service.api.services import Services
-from service.errors import NotPermitted, Unauthenticated
-from service.records.keys import Role
+from service.errors import NotPermitted, QuotaExceeded, Unauthenticated
+from service.records.key import Key, Role, Terms
+from service.records.quotas import Taken
 
 
 class Permission(StrEnum):
@@ -23,6 +24,15 @@ class Permission(StrEnum):
     RECEIPTS = "receipts"
     """Receipts; a key with the role 'anonymize' sees only its own."""
 
+    REVIEWS = "reviews"
+    """Samples of receipts and what a review of their pictures found."""
+
+    KEYS = "keys"
+    """API keys: who may come in, and on which terms."""
+
+    AUDIT = "audit"
+    """Who did what when."""
+
     NETWORK = "network"
     """Decided by the caller's address alone, for clients that cannot send a key."""
 
@@ -30,6 +40,7 @@ class Permission(StrEnum):
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.ANONYMIZE: frozenset({Permission.ANONYMIZE, Permission.MODELS, Permission.RECEIPTS}),
     Role.READ: frozenset({Permission.MODELS, Permission.RECEIPTS}),
+    Role.REVIEW: frozenset({Permission.MODELS, Permission.RECEIPTS, Permission.REVIEWS}),
     Role.ADMIN: frozenset(Permission),
 }
 
@@ -37,12 +48,23 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("POST", "/v1/anonymize"): Permission.ANONYMIZE,
     ("POST", "/v1/detect"): Permission.ANONYMIZE,
     ("GET", "/v1/receipts"): Permission.RECEIPTS,
+    ("GET", "/v1/receipts/export"): Permission.RECEIPTS,
     ("GET", "/v1/receipts/{id}"): Permission.RECEIPTS,
+    ("GET", "/v1/receipts/{id}/proof"): Permission.RECEIPTS,
+    ("GET", "/v1/audit"): Permission.AUDIT,
+    ("POST", "/v1/samples"): Permission.REVIEWS,
+    ("GET", "/v1/samples/{id}"): Permission.REVIEWS,
+    ("POST", "/v1/samples/{id}/verdicts"): Permission.REVIEWS,
     ("GET", "/v1/models"): Permission.MODELS,
+    ("GET", "/v1/keys"): Permission.KEYS,
+    ("POST", "/v1/keys"): Permission.KEYS,
+    ("GET", "/v1/keys/{id}"): Permission.KEYS,
+    ("DELETE", "/v1/keys/{id}"): Permission.KEYS,
     ("POST", "/blur/"): Permission.NETWORK,
     ("POST", "/blur"): Permission.NETWORK,
     ("GET", "/blur/"): Permission.NETWORK,
     ("GET", "/blur"): Permission.NETWORK,
+    ("GET", "/.well-known/veil-keys.json"): Permission.NONE,
     ("GET", "/livez"): Permission.NONE,
     ("GET", "/readyz"): Permission.NONE,
     ("GET", "/problems/{slug}"): Permission.NONE,
@@ -62,6 +84,11 @@ class Caller:
 
     id: str | None = None
     role: Role = Role.ADMIN
+    key: Key | None = None
+
+    @property
+    def terms(self) -> Terms:
+        return Terms() if self.key is None else self.key.terms
 
     @property
     def only_own(self) -> bool:
@@ -80,7 +107,7 @@ ServicesOf = Annotated[Services, Depends(get_services)]
 async def authorize(request: Request, services: ServicesOf) -> None:
     """Runs before every route; afterwards `request.state.caller` is set.
 
-    Raises Unauthenticated or NotPermitted, and RouteNotFound where the route is switched off.
+    Raises Unauthenticated, NotPermitted or QuotaExceeded, and RouteNotFound where the route is switched off.
     """
     needed = ROUTES.get((request.method, request.scope["route"].path))
     if needed is Permission.NONE:
@@ -93,6 +120,16 @@ async def authorize(request: Request, services: ServicesOf) -> None:
     request.state.caller = caller
     if needed is None or needed not in GRANTS[caller.role]:
         raise NotPermitted
+    if caller.key is not None and caller.key.terms.quota:
+        picture = needed is Permission.ANONYMIZE
+        grant(request, await services.quotas.take_request(caller.key, picture=picture))
+
+
+def grant(request: Request, taken: Taken) -> None:
+    """Notes the quotas for the answer. Raises QuotaExceeded if one of them refuses."""
+    request.state.quotas = taken.levels
+    if taken.refused_by:
+        raise QuotaExceeded(taken.refused_by, retry_after=taken.retry_after)
 
 
 def _require_network(request: Request, services: Services) -> None:
@@ -122,7 +159,7 @@ async def _authenticate(request: Request, services: Services) -> Caller:
     key = await services.keys.authenticate(token)
     if key is None:
         raise Unauthenticated
-    return Caller(str(key.id), key.role)
+    return Caller(key.id, key.role, key)
 
 
 def _token(request: Request) -> str | None:

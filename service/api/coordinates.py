@@ -26,3 +26,8 @@ class Frame:
         if self.orientation in TURNED:
             x1, y1, x2, y2 = y1, x1, y2, x2
         return tuple(round(value, 1) for value in (x1, y1, x2, y2))  # type: ignore[return-value]
+
+    def point_to_stored(self, point: tuple[float, float]) -> tuple[float, float]:
+        """x, y as stored."""
+        x, y, _, _ = self.to_stored((*point, *point))
+        return x, y

@@ -4,8 +4,8 @@ from typing import Any
 
 ID = "01938a5c-7b1e-7c3a-9d42-5f0c8f1e2a3b"
 DETECTIONS: list[dict[str, Any]] = [
-    {"class": "face", "score": 0.93, "box": [1204.5, 830.0, 1262.1, 905.4], "model": "face/1"},
-    {"class": "plate", "score": 0.88, "box": [2010.0, 1722.3, 2131.8, 1758.9], "model": "plate/1"},
+    {"class": "face", "score": 0.93, "box": [1204.5, 830.0, 1262.1, 905.4], "model": "face/1", "polygon": None},
+    {"class": "plate", "score": 0.88, "box": [2010.0, 1722.3, 2131.8, 1758.9], "model": "plate/1", "polygon": None},
 ]
 TIMINGS = {"upload": 35.2, "queue": 0.1, "inspect": 0.4, "decode": 61.3, "detect": 702.8}
 
@@ -48,6 +48,22 @@ RECEIPT: dict[str, Any] = {
     "residual": {"count": 0, "outcome": "clean"},
     "timings_ms": TIMINGS,
     "service_version": "0.1.0",
+    "detections_digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "signature": "eyJhbGciOiJFZERTQSIsImtpZCI6ImtQckt…fQ..hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6d…",
+}
+
+AUDIT: dict[str, Any] = {
+    "entries": [
+        {
+            "id": "01938a5c-7b1e-7c3a-9d42-5f0c8f1e2a3c",
+            "at": "2026-05-04T09:00:00.120000Z",
+            "actor": {"kind": "key", "key_id": "3f0c8f1e2a3b9d42", "key_name": "data protection"},
+            "action": "receipt-read",
+            "subject": ID,
+            "facts": {},
+        }
+    ],
+    "next_cursor": None,
 }
 
 MODELS: dict[str, Any] = {

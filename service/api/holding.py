@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from service.errors import DetectorTimeout, DetectorUnavailable, RecordStoreUnavailable, VeilError
+from service.errors import DetectorTimeout, DetectorUnavailable, ModelUnproven, RecordStoreUnavailable, VeilError
 
 T = TypeVar("T")
 
-PASSING: tuple[type[VeilError], ...] = (DetectorUnavailable, DetectorTimeout, RecordStoreUnavailable)
-"""What is over once a server has restarted."""
+PASSING: tuple[type[VeilError], ...] = (DetectorUnavailable, DetectorTimeout, ModelUnproven, RecordStoreUnavailable)
+"""What is over once a server has restarted, or an operator has put something right."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 

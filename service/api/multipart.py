@@ -33,10 +33,11 @@ class Part:
 class ImageForm:
     """A parser that is fed chunk by chunk. After `close`: the fields in their order, and what is wrong with them.
 
-    `name`: of the part that holds the picture.
+    `name`: of the part that holds the picture. `together`: names of parts that may hold pictures instead, all of them;
+    `others` has them after `close`.
     """
 
-    def __init__(self, content_type: str, max_bytes: int, name: str = IMAGE) -> None:
+    def __init__(self, content_type: str, max_bytes: int, name: str = IMAGE, together: tuple[str, ...] = ()) -> None:
         """Raises MalformedRequest if `content_type` gives no usable boundary."""
         _, parameters = parse_options_header(content_type)
         boundary = parameters.get(b"boundary")
@@ -44,9 +45,12 @@ class ImageForm:
             raise MalformedRequest(detail="The Content-Type has no boundary.")
         self.fields: list[tuple[str, str]] = []
         self.problems: list[OptionProblem] = []
+        self.others: dict[str, bytes] = {}
+        self.name = name
         self._max_bytes = max_bytes
-        self._name = name
+        self._together = together
         self._image: list[bytes] | None = None
+        self._file_bytes = 0
         self._part = Part()
         self._header_name = b""
         self._header_value = b""
@@ -79,9 +83,15 @@ class ImageForm:
         """The picture, empty if the form has none. Raises MalformedRequest if the form is not complete."""
         if not self._ended:
             raise MalformedRequest(detail="The multipart body ends before its closing boundary.")
+        if self.others:
+            missing = [each for each in self._together if each not in self.others]
+            self.problems += [OptionProblem(f"/{each}", f"give all of {', '.join(self._together)}") for each in missing]
+            if self._image is not None:
+                self.problems.append(OptionProblem(f"/{self.name}", f"give it, or {', '.join(self._together)}"))
+            return b""
         if self._image is None:
             self.problems.append(
-                OptionProblem(f"/{self._name}", f"the form needs a part '{self._name}' with the picture")
+                OptionProblem(f"/{self.name}", f"the form needs a part '{self.name}' with the picture")
             )
             return b""
         image, self._image = self._image, None
@@ -109,12 +119,12 @@ class ImageForm:
         if part.headers.get(b"content-transfer-encoding", b"binary").lower() not in (b"binary", b"8bit", b"7bit"):
             raise MalformedRequest(detail="Content-Transfer-Encoding is not supported (RFC 7578, section 4.7).")
         part.name = name.decode("utf-8", "replace")
-        part.is_file = part.name == self._name
-        if part.is_file and self._image is not None:
-            raise InvalidRequest([OptionProblem(f"/{self._name}", "given more than once")])
+        part.is_file = part.name == self.name or part.name in self._together
+        if part.name in self.others or (part.name == self.name and self._image is not None):
+            raise InvalidRequest([OptionProblem(f"/{part.name}", "given more than once")])
         if not part.is_file and b"filename" in parameters:
             raise InvalidRequest(
-                [OptionProblem(f"/{escape(part.name)}", f"the only file of the form is '{self._name}'")]
+                [OptionProblem(f"/{escape(part.name)}", f"the only file of the form is '{self.name}'")]
             )
         if not part.is_file and len(self.fields) >= MAX_FIELDS:
             raise InvalidRequest([OptionProblem("", f"the form has more than {MAX_FIELDS} fields")])
@@ -122,14 +132,19 @@ class ImageForm:
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         part.size += end - start
-        if part.is_file and part.size > self._max_bytes:
-            raise UploadTooLarge
+        if part.is_file:
+            self._file_bytes += end - start
+            if self._file_bytes > self._max_bytes:
+                raise UploadTooLarge
         if not part.is_file and part.size > MAX_FIELD_BYTES:
             raise InvalidRequest([OptionProblem(f"/{escape(part.name)}", f"longer than {MAX_FIELD_BYTES} bytes")])
         part.chunks.append(data[start:end])
 
     def _on_part_end(self) -> None:
         part = self._part
+        if part.is_file and part.name != self.name:
+            self.others[part.name] = b"".join(part.chunks)
+            return
         if part.is_file:
             self._image = part.chunks
             return

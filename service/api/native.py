@@ -1,22 +1,24 @@
 """Veil's own protocol: a picture in, a picture or its detections out."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from service import errors
-from service.anonymizer import Anonymized, Found
+from service.anonymizer import Found
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
+from service.api.bundles import Part, archive, mixed
 from service.api.coordinates import Frame
-from service.api.intake import process
-from service.api.negotiation import JSON, MIXED, Accepted, Representation
+from service.api.intake import admit, process
+from service.api.negotiation import JSON, MIXED, ZIP, Accepted, Representation
 from service.api.options import Options
 from service.api.problems import MalformedRequest, NotAcceptable
 from service.api.schemas import DetectDocument, ModelDocument, ModelsDocument, ReceiptDocument
 from service.api.services import OptionRules
+from service.api.uploads import MULTIPART, Upload, media_type
+from service.cubes import Faces
 from service.errors import VeilError
 from service.imaging.formats import ImageFormat, output_format, sniff
 from service.policy import OutputFormat
@@ -34,12 +36,15 @@ UPLOAD_PROBLEMS: tuple[type[VeilError], ...] = (
     errors.InvalidRequest,
     errors.CorruptImage,
     errors.TooManyPixels,
+    errors.TooMuchMemory,
     errors.UnsupportedFrames,
     errors.Overloaded,
+    errors.QuotaExceeded,
     errors.DetectionFailed,
     errors.DetectorUnavailable,
     errors.DetectorTimeout,
     errors.DetectorContractBroken,
+    errors.ModelUnproven,
 )
 
 
@@ -68,7 +73,7 @@ def router(rules: OptionRules) -> APIRouter:
         summary="Find what would be hidden",
         response_model=DetectDocument,
         responses={
-            200: {"headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Server-Timing")},
+            200: {"headers": openapi.headers("Veil-Receipt", "Veil-Signature", "Veil-Detections", "Server-Timing")},
             **openapi.problems(*UPLOAD_PROBLEMS),
         },
         openapi_extra={
@@ -93,26 +98,37 @@ def router(rules: OptionRules) -> APIRouter:
 async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
     """The picture with everything hidden that the options name, once its receipt is stored.
 
-    With `Accept: multipart/mixed` the receipt comes along as first part.
+    With `Accept: multipart/mixed` the receipt comes along as first part. Six faces of a cube, which a form may have in
+    place of a picture, come as ZIP archive or as parts, with their receipt.
     """
     accepted = Accepted.parse(request.headers.get("accept"))
+    form = media_type(request) == MULTIPART
 
-    def acceptable(options: Options, data: bytes | None) -> None:
-        accepted.representation(_images(options.policy.format, data))
+    def acceptable(options: Options, upload: Upload | None) -> None:
+        if upload is not None and upload.faces:
+            accepted.several()
+        elif upload is not None or not form or not accepted.weight(ZIP):
+            accepted.representation(_images(options.policy.format, None if upload is None else upload.data))
 
-    async def work(data: bytes, options: Options, draft: Draft) -> tuple[Anonymized, Options]:
-        return await services.anonymizer.anonymize(data, options.policy, draft), options
+    async def one(data: bytes, options: Options, draft: Draft) -> Response:
+        quota = admit(request, services, caller)
+        done = await services.anonymizer.anonymize(data, options.policy, draft, quota)
+        picture = Part(done.format.media_type, done.data)
+        headers = answer_headers(done.receipt)
+        if accepted.representation((picture.media_type,)) is Representation.IMAGE:
+            return Response(picture.data, media_type=picture.media_type, headers=headers)
+        source = done.source
+        frame = Frame(source.width, source.height, source.orientation) if options.coordinates == "stored" else None
+        return mixed([_receipt(done.receipt, frame), picture], headers)
 
-    done, options = await process(request, services, caller, "anonymize", acceptable, work)
-    headers = answer_headers(done.receipt)
-    if accepted.representation((done.format.media_type,)) is Representation.IMAGE:
-        return Response(done.data, media_type=done.format.media_type, headers=headers)
-    source = done.source
-    frame = Frame(source.width, source.height, source.orientation) if options.coordinates == "stored" else None
-    receipt = ReceiptDocument.of(done.receipt, frame).model_dump_json(by_alias=True).encode()
-    boundary = secrets.token_hex(16)
-    body = mixed(boundary, (JSON, receipt), (done.format.media_type, done.data))
-    return Response(body, media_type=f"{MIXED}; boundary={boundary}", headers=headers)
+    async def cube(faces: Faces, options: Options, draft: Draft) -> Response:
+        quota = admit(request, services, caller)
+        done = await services.anonymizer.anonymize_cube(faces, options.policy, draft, quota)
+        pictures = [Part(to.media_type, data, name + to.extension) for name, (data, to) in done.faces.items()]
+        answer = archive if accepted.several() is Representation.ZIP else mixed
+        return answer([_receipt(done.receipt), *pictures], answer_headers(done.receipt))
+
+    return await process(request, services, caller, "anonymize", acceptable, one, cube)
 
 
 async def detect(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> DetectDocument:
@@ -120,28 +136,26 @@ async def detect(request: Request, response: Response, services: ServicesOf, cal
     accepted = Accepted.parse(request.headers.get("accept"))
 
     async def work(data: bytes, options: Options, draft: Draft) -> tuple[Found, Options]:
-        return await services.anonymizer.detect(data, options.policy, draft), options
+        quota = admit(request, services, caller)
+        return await services.anonymizer.detect(data, options.policy, draft, quota), options
 
     found, options = await process(
-        request, services, caller, "detect", lambda _options, _data: accepted.require(JSON), work
+        request, services, caller, "detect", lambda _options, _upload: accepted.require(JSON), work
     )
     response.headers.update(answer_headers(found.receipt))
     return DetectDocument.of(found, options.coordinates)
 
 
 async def models(services: ServicesOf) -> ModelsDocument:
-    """Name, version, checksum and thresholds of each model."""
+    """Name, version, checksum and thresholds of each model, in the version that answers at the moment."""
     thresholds = {each.name: each.threshold for each in services.rules.defaults.classes}
-    return ModelsDocument(models=[ModelDocument.of(spec, services.engine, thresholds) for spec in services.models])
+    serving = services.models if services.serving is None else services.serving()
+    return ModelsDocument(models=[ModelDocument.of(spec, services.engine, thresholds) for spec in serving])
 
 
-def mixed(boundary: str, *parts: tuple[str, bytes]) -> bytes:
-    """A multipart/mixed body (RFC 2046, section 5.1.3) of (media type, bytes)."""
-    pieces: list[bytes] = []
-    for media, data in parts:
-        head = f"--{boundary}\r\nContent-Type: {media}\r\nContent-Length: {len(data)}\r\n\r\n"
-        pieces += [head.encode(), data, b"\r\n"]
-    return b"".join((*pieces, f"--{boundary}--\r\n".encode()))
+def _receipt(receipt: Receipt, frame: Frame | None = None) -> Part:
+    document = ReceiptDocument.of(receipt, frame).model_dump_json(by_alias=True)
+    return Part(JSON, document.encode(), "receipt.json")
 
 
 def _images(wanted: OutputFormat, data: bytes | None) -> tuple[str, ...]:
@@ -155,13 +169,18 @@ def answer_headers(receipt: Receipt) -> dict[str, str]:
     """What every answer says of its receipt."""
     found = receipt.residual
     residual = {"Veil-Residual": f"count={found.count}, outcome={found.outcome}"} if found is not None else {}
-    return residual | {
-        "Veil-Receipt": str(receipt.id),
-        "Veil-Detections": _listed(receipt.counts),
-        "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
-        "Cache-Control": "no-store",
-        "Vary": "Accept",
-    }
+    signed = {"Veil-Signature": receipt.signature} if receipt.signature is not None else {}
+    return (
+        residual
+        | signed
+        | {
+            "Veil-Receipt": str(receipt.id),
+            "Veil-Detections": _listed(receipt.counts),
+            "Server-Timing": ", ".join(f"{stage};dur={spent:.1f}" for stage, spent in receipt.timings_ms.items()),
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+        }
+    )
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -173,11 +192,13 @@ def _pictures() -> dict[str, Any]:
     media = {each: {"schema": openapi.BINARY} for each in openapi.WRITTEN_TYPES}
     parts = {
         "type": "object",
-        "description": "First part application/json (the receipt), second part the picture.",
+        "description": "First part application/json (the receipt), second part the picture, or each face of a cube.",
         "properties": {"receipt": {"$ref": "#/components/schemas/ReceiptDocument"}, "image": openapi.BINARY},
     }
     return {
         "description": "The picture with everything hidden, upright as before.",
-        "headers": openapi.headers("Veil-Receipt", "Veil-Detections", "Veil-Residual", "Server-Timing"),
-        "content": {**media, MIXED: {"schema": parts}},
+        "headers": openapi.headers(
+            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Residual", "Server-Timing"
+        ),
+        "content": {**media, MIXED: {"schema": parts}, ZIP: {"schema": openapi.BINARY}},
     }

@@ -7,11 +7,13 @@ from service.api.problems import NotAcceptable
 
 MIXED = "multipart/mixed"
 JSON = "application/json"
+ZIP = "application/zip"
 
 
 class Representation(StrEnum):
     IMAGE = "image"
     MIXED = "mixed"
+    ZIP = "zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ class Accepted:
         if max(image, mixed) <= 0:
             raise NotAcceptable(detail=f"The answer is one of {', '.join((*images, MIXED))}.")
         return Representation.IMAGE if image >= mixed else Representation.MIXED
+
+    def several(self) -> Representation:
+        """How several pictures come: as an archive, which wins a tie, or one part each. Raises NotAcceptable."""
+        archive, mixed = self.weight(ZIP), self.weight(MIXED)
+        if max(archive, mixed) <= 0:
+            raise NotAcceptable(detail=f"The answer is one of {ZIP}, {MIXED}.")
+        return Representation.ZIP if archive >= mixed else Representation.MIXED
 
     def require(self, media: str) -> None:
         """Raises NotAcceptable if `media`, the only representation there is, is not accepted."""

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from service.api import areas, examples
 from service.api.multipart import IMAGE
 from service.api.options import COORDINATES, MAX_SOURCE_REF, PER_CLASS, PLAIN, Operation, option_names
 from service.api.problems import MEDIA_TYPE, kind_of
 from service.api.services import OptionRules
+from service.api.uploads import BYTES
 from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
+from service.imaging.cubemap import FACES
 from service.imaging.formats import WRITTEN, ImageFormat
 
 READ_TYPES = tuple(each.media_type for each in ImageFormat)
@@ -27,7 +29,11 @@ DESCRIPTIONS: dict[str, tuple[str, Any]] = {
     "margin": ("Growth of each mask on each side, relative to the box's own side.", 0.2),
     "threshold": ("Least score of a detection; lower hides more.", 0.3),
     "effort": ("How small the objects are that are looked for.", "balanced"),
-    "projection": ("How the picture maps the world. 'equirectangular' is refused by this version.", "auto"),
+    "projection": (
+        "How the picture maps the world. auto: a panorama if GPano says so, or if it is 2:1 and its borders are those "
+        "of a whole one. equirectangular: one, 2:1 unless GPano tags say which part it shows. planar: never one.",
+        "auto",
+    ),
     "metadata": (
         "Which metadata the answer keeps. strip: color profile, orientation, projection. geo: also position, time of "
         "capture, camera make and model, attitude. keep: also all other plain EXIF and XMP; never embedded pictures.",
@@ -57,6 +63,10 @@ TEXT: dict[str, dict[str, Any]] = {
 }
 HEADERS: dict[str, dict[str, Any]] = {
     "Veil-Receipt": {"description": "Id of the receipt.", "schema": {"type": "string", "format": "uuid"}},
+    "Veil-Signature": {
+        "description": "Signature of the receipt (detached JWS, Ed25519), where the deployment has a signing key.",
+        "schema": {"type": "string"},
+    },
     "Veil-Detections": {
         "description": "Objects found, by class.",
         "schema": {"type": "string"},
@@ -73,6 +83,16 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": "decode;dur=12.3, detect;dur=410.9",
     },
     "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 1}},
+    "RateLimit-Policy": {
+        "description": "Quotas of the API key, where it has any (IETF draft RateLimit header fields).",
+        "schema": {"type": "string"},
+        "example": '"requests";q=60;w=60, "megapixels";q=600;qu="megapixels";w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each quota, and the seconds until there is more.",
+        "schema": {"type": "string"},
+        "example": '"requests";r=12;t=1, "megapixels";r=88;t=1',
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "X-Request-Id": {"description": "Id of the request, in the log too.", "schema": {"type": "string"}},
 }
@@ -120,9 +140,20 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
         text, example = DESCRIPTIONS[base]
         schema = {"type": "string"} if base in ("regions", "exclude") else option_schema(name)
         properties[name] = {**schema, "description": text, "examples": [example]}
-    form = {"type": "object", "required": [IMAGE], "properties": properties, "additionalProperties": False}
-    raw = {media: {"schema": BINARY} for media in READ_TYPES}
+    form: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    if operation == "anonymize":
+        looking = "What a cube shows to that side: give all six, square and of one size, in place of one picture."
+        properties |= {name: {**BINARY, "description": looking} for name in FACES}
+        form["oneOf"] = [{"required": [IMAGE]}, {"required": list(FACES)}]
+    else:
+        form["required"] = [IMAGE]
+    raw = {media: {"schema": BINARY} for media in (*READ_TYPES, BYTES)}
     return {"required": True, "content": {**raw, "multipart/form-data": {"schema": form}}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body that is read by `api.bodies`, so that FastAPI does not see it."""
+    return {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
 
 
 def problems(*kinds: type[VeilError]) -> dict[int | str, dict[str, Any]]:
@@ -134,7 +165,11 @@ def problems(*kinds: type[VeilError]) -> dict[int | str, dict[str, Any]]:
 
 
 def _problem(status: int, kinds: list[type[VeilError]]) -> dict[str, Any]:
-    names = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}.get(status, ())
+    names = {
+        429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+        503: ("Retry-After",),
+        401: ("WWW-Authenticate",),
+    }.get(status, ())
     content = {
         "schema": {"$ref": "#/components/schemas/ProblemDocument"},
         "examples": {kind.slug: {"summary": kind.title, "value": _example(kind)} for kind in kinds},

@@ -4,7 +4,7 @@ Each option is known, given once and valid, or the request is refused: an option
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -29,6 +29,7 @@ from service.policy import (
     Residual,
     Verify,
 )
+from service.records.key import Terms
 
 T = TypeVar("T")
 Operation = Literal["anonymize", "detect"]
@@ -69,8 +70,8 @@ HIDING = frozenset(
 ) | {"verify", "residual"}
 """Options about the picture that is answered: they mean nothing where none is."""
 
-LATER = {("projection", "equirectangular")}
-"""Values that the interface has and this version does not do yet."""
+FREE = Terms()
+"""No key, or one without options of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,20 @@ def parse_options(
     form: Pairs = (),
     operation: Operation = "anonymize",
     problems: Sequence[OptionProblem] = (),
+    terms: Terms = FREE,
 ) -> Options:
-    """The options in `query` and `form` over the defaults of `rules`; `problems` are those already found.
+    """The options in `query` and `form`, over those of the key's `terms`, over the defaults of `rules`.
 
-    Raises InvalidRequest with every problem at once, NotPermitted if the deployment does not allow `exclude`.
+    `problems` are those already found. Raises InvalidRequest with every problem at once, NotPermitted if the deployment
+    does not allow `exclude` or the key's terms do not allow an option to be named.
     """
     if len(query) + len(form) > MAX_OPTIONS:
         raise InvalidRequest([OptionProblem("", f"more than {MAX_OPTIONS} options")])
     reader = _Reader({}, rules, operation, list(problems))
     reader.collect((*query, *form))
+    if refused := sorted(filter(terms.fixes, reader.given)):
+        raise NotPermitted(f"This key does not allow the option '{refused[0]}' to be changed.")
+    reader.underlay(terms.options)
     if "exclude" in reader.given and not rules.allow_exclude:
         raise NotPermitted("This deployment does not allow the option 'exclude'.")
     return reader.options()
@@ -111,6 +117,8 @@ class _Reader:
     rules: OptionRules
     operation: Operation
     problems: list[OptionProblem]
+    named: frozenset[str] = frozenset()
+    """What the request itself names, once the key's options are there too."""
 
     def collect(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Takes each known option that is given once."""
@@ -123,6 +131,21 @@ class _Reader:
             else:
                 self.given[name] = value
 
+    def underlay(self, options: Mapping[str, str]) -> None:
+        """Adds the key's options where the request names none that says the same or makes them meaningless."""
+        known = option_names([c.name for c in self.rules.defaults.classes], self.operation)
+        named = set(self.given)
+        self.given |= {name: value for name, value in options.items() if name in known and not _named(name, named)}
+        if "classes" in self.given:
+            wanted = {name.strip() for name in self.given["classes"].split(",")}
+            for name in set(self.given) - named:
+                of = name.partition(".")[2]
+                if of and of not in wanted:
+                    del self.given[name]
+        if "geo" not in named and self.given.get("metadata") == MetadataMode.STRIP:
+            self.given.pop("geo", None)
+        self.named = frozenset(named)
+
     def options(self) -> Options:
         general = {name: self._value(name, adapter) for name, adapter in PER_CLASS.items() if name != "threshold"}
         classes = self._classes({name: value for name, value in general.items() if value is not None})
@@ -133,7 +156,7 @@ class _Reader:
             values["reencode"] = True  # a quality says that it shall be encoded; nothing else gives a patched JPEG one
         values |= {"regions": self._areas("regions"), "exclude": self._areas("exclude")}
         coordinates = self._value("coordinates", COORDINATES) or "upright"
-        if coordinates == "stored" and (values["regions"] or values["exclude"]):
+        if coordinates == "stored" and self.named & {"regions", "exclude"}:
             self.refuse("coordinates", "regions and exclude are in upright pixels and cannot go with 'stored'")
         if "geo" in self.given and values.get("metadata", self.rules.defaults.metadata) is MetadataMode.STRIP:
             self.refuse("geo", "it rounds the position, which the answer has only with metadata=geo or metadata=keep")
@@ -174,14 +197,10 @@ class _Reader:
         if name not in self.given:
             return None
         try:
-            value = adapter.validate_python(self.given[name])
+            return adapter.validate_python(self.given[name])
         except ValidationError as error:
             self.refuse(name, error.errors(include_url=False, include_input=False)[0]["msg"])
             return None
-        if (name, str(value)) in LATER:
-            self.refuse(name, f"'{value}' is not available in this version of the service")
-            return None
-        return value
 
     def _areas(self, name: str) -> tuple[Area, ...]:
         if name not in self.given:
@@ -207,6 +226,12 @@ class _Reader:
 
     def refuse(self, name: str, detail: str) -> None:
         self.problems.append(OptionProblem(f"/{escape(name)}", detail))
+
+
+def _named(option: str, given: Iterable[str]) -> bool:
+    """Whether a request that names the options `given` has said what it wants of `option`."""
+    base = option.partition(".")[0]
+    return any(name in (option, base) for name in given)
 
 
 def option_names(classes: Sequence[str], operation: Operation) -> list[str]:

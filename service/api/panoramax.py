@@ -71,7 +71,10 @@ def router() -> APIRouter:
             operation_id="panoramax_ready" if documented else None,
             summary="Whether pictures can be taken right now",
             response_model=ReadyDocument,
-            responses={503: {"model": ReadyDocument, "description": "A part is not ready; see components."}},
+            responses={
+                503: {"model": ReadyDocument, "description": "A part is not ready; see components."},
+                **openapi.problems(errors.NotPermitted),
+            },
             include_in_schema=documented,
         )
     return routes
@@ -98,8 +101,9 @@ async def blur(request: Request, services: ServicesOf, caller: CallerOf) -> Resp
     async def work(data: bytes, asked: Asked, draft: Draft) -> tuple[Anonymized, Asked, Draft]:
         async def attempt() -> Anonymized:
             async with AsyncExitStack() as held:
+                weight = await services.anonymizer.weigh(data, policy, draft)
                 with draft.stage("queue"):
-                    await held.enter_async_context(services.admission.worker(deadline.left))
+                    await held.enter_async_context(services.admission.worker(deadline.left, weight=weight))
                 return await services.anonymizer.attempt(data, policy, draft, rules.memory)
 
         async with services.anonymizer.recorded(draft):

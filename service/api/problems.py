@@ -49,6 +49,24 @@ class MethodNotAllowed(VeilError):
     default_detail = "This address does not take this method; the header Allow lists those that it takes."
 
 
+class HeadIncomplete(VeilError):
+    slug = "head-incomplete"
+    title = "The head of the request did not arrive in time"
+    default_detail = "The request line and the headers did not arrive in time."
+
+
+class HeadTooLarge(VeilError):
+    slug = "head-too-large"
+    title = "The head of the request is too large"
+    default_detail = "The request line and the headers together are larger than this service accepts."
+
+
+class TooManyConnections(VeilError):
+    slug = "too-many-connections"
+    title = "The service has no connection free"
+    default_detail = "All connections are in use; try again after the time in Retry-After."
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One row of the table: the status, and what a caller can do about it."""
@@ -69,26 +87,41 @@ KINDS: dict[type[VeilError], Kind] = {
     errors.UploadIncomplete: Kind(
         408, "Send the whole body without pauses; on slow lines the operator can allow more."
     ),
-    errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/… or as multipart/form-data."),
+    errors.UnsupportedFormat: Kind(415, f"Send {READ}, as image/…, application/octet-stream or multipart/form-data."),
     errors.CorruptImage: Kind(422, "Check the file: it does not decode completely."),
     errors.TooManyPixels: Kind(422, "Scale the picture down, or ask the operator to raise VEIL_LIMITS__MAX_PIXELS."),
+    errors.TooMuchMemory: Kind(
+        422,
+        "Scale the picture down or send it in its own format, or ask the operator for more memory "
+        "(VEIL_ADMISSION__MEMORY_BYTES, or the container's limit).",
+    ),
     errors.UnsupportedFrames: Kind(422, "Split the file and send each page or frame as a picture of its own."),
     errors.InvalidRequest: Kind(422, "Correct each of the options that problems points at."),
     MalformedRequest: Kind(400, "Check how the client builds the request, above all multipart boundaries."),
     NotAcceptable: Kind(406, "Send an Accept header that allows the answer, or none."),
+    HeadIncomplete: Kind(408, "Send the request line and the headers at once."),
+    HeadTooLarge: Kind(431, "Send fewer or shorter headers, and options of a picture as form fields."),
+    TooManyConnections: Kind(503, "Try again after the time in Retry-After, and close connections that are not used."),
     errors.Unauthenticated: Kind(401, "Send a valid API key; the operator makes one with 'veil keys create'."),
     errors.NotPermitted: Kind(
         403, "Use a key whose role allows this, or leave out what the deployment does not allow."
     ),
     errors.ReceiptNotFound: Kind(404, "Check the id. A key sees only the receipts that its role lets it see."),
+    errors.KeyNotFound: Kind(404, "Check the id; /v1/keys lists every one."),
+    errors.ReceiptNotSigned: Kind(404, "The operator makes a key with 'veil keys signing new' for receipts to come."),
+    errors.SampleNotFound: Kind(404, "Check the id; POST /v1/samples draws a sample and answers it."),
     RouteNotFound: Kind(404, "Check the address; /docs lists every one."),
     MethodNotAllowed: Kind(405, "Use one of the methods in the header Allow."),
     errors.Overloaded: Kind(429, "Try again after the time in Retry-After."),
+    errors.QuotaExceeded: Kind(
+        429, "Send less in a minute: RateLimit-Policy has the quotas. The operator makes keys with larger ones."
+    ),
     errors.ClientDisconnected: Kind(CLIENT_CLOSED, "Keep the connection open until the answer is there."),
     errors.DetectionFailed: Kind(502, TRY_AGAIN),
     errors.DetectorUnavailable: Kind(503, TRY_AGAIN),
     errors.DetectorTimeout: Kind(504, "Try again; for very large pictures the operator can allow more time."),
     errors.DetectorContractBroken: Kind(502, "The operator must check the models: 'veil doctor' says what is wrong."),
+    errors.ModelUnproven: Kind(503, "The operator must check the models: /readyz and 'veil doctor' say what is wrong."),
     errors.OutputRefused: Kind(500, "A defect of the service. Report it with the request id; no image was released."),
     errors.ResidualFound: Kind(
         422, "Ask for a more thorough search (effort, threshold), or for residual=hide or accept; see the receipt."
@@ -124,6 +157,8 @@ def document(error: VeilError, request: Request) -> dict[str, Any]:
         body["receipt"] = str(draft.id)
     if isinstance(error, InvalidRequest) and error.problems:
         body["problems"] = [{"pointer": each.pointer, "detail": each.detail} for each in error.problems]
+    if isinstance(error, errors.QuotaExceeded) and error.policies:
+        body["violated-policies"] = list(error.policies)
     return body
 
 

@@ -16,7 +16,16 @@ from service.records.receipt import DetectionFacts, Outcome, Receipt, ResidualOu
 
 Box = Annotated[
     tuple[float, float, float, float],
-    Field(description="x1, y1, x2, y2 in pixels of the upright picture, unless coordinates=stored asked otherwise."),
+    Field(
+        description="x1, y1, x2, y2 in pixels of the upright picture, unless coordinates=stored asked otherwise. In a "
+        "panorama a box that crosses the seam goes on beyond the right edge (x2 > width), which is the left one."
+    ),
+]
+Polygon = Annotated[
+    list[tuple[float, float]] | None,
+    Field(
+        description="What was seen in perspective in a panorama: its outline there, in pixels like the box; else null."
+    ),
 ]
 Timings = Annotated[dict[str, float], Field(description="Milliseconds per stage.")]
 
@@ -30,11 +39,15 @@ class DetectionDocument(Wire):
     score: float
     box: Box
     model: Annotated[str, Field(description="name/version of the model that found it.")]
+    polygon: Polygon = None
 
     @classmethod
     def of(cls, facts: DetectionFacts, frame: Frame | None = None) -> "DetectionDocument":
         box = facts.box if frame is None else frame.to_stored(facts.box)
-        return cls(class_name=facts.class_name, score=facts.score, box=box, model=facts.model)
+        polygon = None
+        if facts.polygon is not None:
+            polygon = [point if frame is None else frame.point_to_stored(point) for point in facts.polygon]
+        return cls(class_name=facts.class_name, score=facts.score, box=box, model=facts.model, polygon=polygon)
 
 
 class ImageDocument(Wire):
@@ -44,7 +57,7 @@ class ImageDocument(Wire):
     height: int
     format: str
     orientation: Annotated[int, Field(ge=1, le=8, description="EXIF orientation of the stored picture.")]
-    projection: Annotated[str, Field(description="How the picture was looked at; this version knows planar only.")]
+    projection: Annotated[str, Field(description="How the picture was looked at: planar or equirectangular.")]
 
 
 class DetectDocument(Wire):
@@ -69,7 +82,7 @@ class DetectDocument(Wire):
                 height=source.stored_height if stored else source.height,
                 format=source.format.value,
                 orientation=source.orientation,
-                projection="planar",
+                projection="planar" if found.detections.sphere is None else "equirectangular",
             ),
             detections=[DetectionDocument.of(each, frame) for each in detection_facts(found.detections)],
             counts=found.receipt.counts,
@@ -133,6 +146,13 @@ class ReceiptDocument(Wire):
     ]
     timings_ms: Timings
     service_version: str
+    detections_digest: Annotated[
+        str | None, Field(description="SHA-256 of the boxes, which stays when their retention is over.")
+    ]
+    signature: Annotated[
+        str | None,
+        Field(description="Detached JWS (Ed25519) of the receipt's signed part; null if the deployment has no key."),
+    ]
 
     @classmethod
     def of(cls, receipt: Receipt, frame: Frame | None = None) -> "ReceiptDocument":
@@ -159,6 +179,8 @@ class ReceiptDocument(Wire):
                 "residual": None if receipt.residual is None else asdict(receipt.residual),
                 "timings_ms": receipt.timings_ms,
                 "service_version": receipt.service_version,
+                "detections_digest": receipt.detections_digest,
+                "signature": receipt.signature,
             }
         )
 
@@ -239,3 +261,6 @@ class ProblemDocument(Wire):
     request_id: str | None = None
     receipt: Annotated[UUID | None, Field(description="The receipt of the failed request, if one is stored.")] = None
     problems: Annotated[list[OptionProblemDocument] | None, Field(description="Each wrong option.")] = None
+    violated_policies: Annotated[
+        list[str] | None, Field(alias="violated-policies", description="Quotas of the key that are used up.")
+    ] = None

@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from service.admission import Admission
-from service.anonymizer import Anonymizer
+from service.cubes import CubeAnonymizer
 from service.detection.memory import DetectionMemory
 from service.errors import VeilError
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy
+from service.records.audit import AuditLog
 from service.records.keys import KeyRepository
+from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
+from service.records.reviews import ReviewRepository
+from service.records.signing_keys import SigningKeyRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,14 @@ class OptionRules:
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """`max_bytes` of the picture itself; `timeout` in seconds for the whole upload."""
+    """`max_bytes` of the picture itself; `timeout` in seconds for the whole upload.
+
+    `least_rate`: bytes a second at which it must come in, measured over `PACE_SECONDS`; 0 for none.
+    """
 
     max_bytes: int
     timeout: float
+    least_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,18 @@ class Services:
 
     `check_database` and `check_detectors` ask whether the parts can serve right now; they answer with the failure of
     each, by name, and None where there is none. `draining` is set once the process has been told to stop.
+    `models` are the wanted versions, `serving` gives those that answer at the moment (None: the wanted ones).
     `panoramax`: None where the blur API is switched off.
     """
 
-    anonymizer: Anonymizer
+    anonymizer: CubeAnonymizer
     admission: Admission
     receipts: ReceiptRepository
+    audit: AuditLog
+    signing_keys: SigningKeyRepository
+    reviews: ReviewRepository
     keys: KeyRepository
+    quotas: QuotaRepository
     keys_needed: bool
     rules: OptionRules
     uploads: UploadLimits
@@ -67,4 +80,5 @@ class Services:
     check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]
     metrics: Metrics
     panoramax: PanoramaxRules | None = None
+    serving: Callable[[], tuple[ModelSpec, ...]] | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,11 +1,13 @@
-"""What every command shares: the two consoles, and how expected failures end."""
+"""What every command shares: the two consoles, tables, and how expected failures end."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from service.app import StartError
 from service.errors import InvalidRequest, VeilError
@@ -13,8 +15,19 @@ from service.models.catalog import ModelError
 from service.observability.logs import configure
 from service.settings import Settings, SettingsError
 
-out = Console(highlight=False)
+WIDE = 240
+"""Columns of what another program reads, which has no width."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
+
+
+def table(*columns: str) -> Table:
+    """A table whose cells take several lines rather than lose their ends: digests and ids are there to be copied."""
+    made = Table()
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -1,13 +1,14 @@
 """Commands on the detectors' files."""
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from service.app import StartError
-from service.commands.console import err, out, plain_errors, settings_now
+from service.commands.console import err, out, plain_errors, settings_now, table
 from service.models.catalog import Catalog, ModelError
 from service.models.verify import verify_files
 from service.settings import Settings
@@ -32,11 +33,11 @@ def models_list() -> None:
     """List the models of the catalog."""
     with plain_errors():
         catalog = read(settings_now())
-    table = Table("model", "classes", "tile", "threshold", "license", "sha256")
-    for spec in catalog.specs:
+    listed = table("model", "classes", "tile", "threshold", "license", "sha256")
+    for spec in (*catalog.specs, *catalog.others):
         size = f"{spec.tile_width}×{spec.tile_height}"
-        table.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
-    out.print(table)
+        listed.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
+    out.print(listed)
 
 
 @app.command("verify")
@@ -52,16 +53,41 @@ def models_verify() -> None:
     out.print(f"{len(catalog.specs)} models match their checksums")
 
 
+@app.command("golden")
+def models_golden(
+    check: Annotated[bool, typer.Option("--check", help="Only compare the configured engine's answers.")] = False,
+) -> None:
+    """Write what each model must answer for known pictures, as the embedded engine computes it from the files."""
+    from service.golden import check_golden, write_golden
+
+    with plain_errors():
+        settings = settings_now()
+        catalog = read(settings)
+        if not check:
+            for label in asyncio.run(write_golden(settings, catalog)):
+                out.print(f"{label}: wrote its golden answers")
+            return
+        wrong = asyncio.run(check_golden(settings, catalog))
+    for label, difference in wrong.items():
+        text = "answers as it must" if difference is None else difference
+        (out if difference is None else err).print(f"{label}: {text}", markup=False, soft_wrap=True)
+    if any(wrong.values()):
+        raise typer.Exit(1)
+
+
 @app.command("export")
 def models_export(
     target: Annotated[Path, typer.Argument(file_okay=False, help="Folder of the new Triton model repository.")],
     engine: Annotated[str, typer.Option(help="onnxruntime, tensorrt or python.")] = "tensorrt",
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="NAME/VERSION", help="A version that is left out.")
+    ] = None,
 ) -> None:
-    """Write a model repository for a Triton server."""
+    """Write a model repository for a Triton server, with every version of the catalog."""
     from service.models.export import export_repository
 
     with plain_errors():
-        export_repository(read(settings_now()), target, engine)
+        export_repository(read(settings_now()), target, engine, without or [])
         out.print(f"wrote {target}")
 
 
@@ -93,6 +119,36 @@ def models_variants(
             )
             for spec in made.specs:
                 out.print(f"{each}  {spec.label}  {spec.sha256}", soft_wrap=True)
+
+
+@app.command("load")
+def models_load(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models; all by default.")] = None,
+) -> None:
+    """Tell the Triton server to take over what its model repository has now; running requests finish."""
+    with plain_errors():
+        settings = settings_now()
+        catalog = read(settings)
+        for line in asyncio.run(load(settings, catalog, names or [spec.name for spec in catalog.specs])):
+            out.print(line, soft_wrap=True)
+
+
+async def load(settings: Settings, catalog: Catalog, names: Sequence[str]) -> list[str]:
+    """What is served afterwards, a line for each model. Raises StartError or DetectionFailed."""
+    from service.detection import triton
+
+    if unknown := set(names) - {spec.name for spec in catalog.specs}:
+        raise StartError(f"The catalog has no {', '.join(sorted(unknown))}.")
+    key = settings.detection.triton_key
+    client = triton.connect(settings.detection.triton_url)
+    try:
+        lines = []
+        for name in names:
+            served = await triton.load(client, name, key=None if key is None else key.get_secret_value())
+            lines.append(f"{name}: serves {', '.join(served)}")
+        return lines
+    finally:
+        await client.close()
 
 
 def read(settings: Settings) -> Catalog:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.bulk import anonymize_files
+from service.bulk.files import anonymize_files
 from service.commands.console import err, fail, out, plain_errors, settings_now
 
 app = typer.Typer()
@@ -24,10 +24,11 @@ def anonymize(
         typer.Option("-s", "--set", metavar="NAME=VALUE", help="An option of the API, e.g. -s obscure.plate=fill."),
     ] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Pictures at the same time.")] = 2,
+    proofs: Annotated[bool, typer.Option("--proofs", help="Write each signed receipt beside its picture.")] = False,
 ) -> None:
     """Anonymize FILES into a folder, by the same way and with the same receipts as the service."""
     with plain_errors():
-        failed = asyncio.run(anonymize_files(settings_now(), files, output, option or [], jobs, err))
+        failed = asyncio.run(anonymize_files(settings_now(), files, output, option or [], jobs, err, proofs=proofs))
     if failed:
         fail(f"{failed} of {len(files)} pictures failed and were not written.")
 

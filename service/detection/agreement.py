@@ -6,6 +6,7 @@ and finds as many real ones (docs/explanation/measurements.md).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +41,14 @@ def weigh(found: Detections, scale: Float32, scales: Mapping[int, frozenset[floa
     """`found` with scores weighed by the agreement rule of each class, those at or over its threshold.
 
     `scale`: (N,) level pixels per picture pixel of the level on which each was found. `scales`: by `model_id`, every
-    scale at which that model has searched the whole picture. Classes without a rule keep their scores.
+    scale at which that model has searched the whole picture. Classes without a rule keep their scores, and so does all
+    that is found on a sphere, whose levels do not cover the same directions.
     """
     weight = np.ones(len(found), np.float32)
     least = np.array([policy.of(name).threshold for name in found.classes], np.float32)
     for class_id, name in enumerate(found.classes):
         rule = policy.of(name).agreement
-        if rule is None:
+        if rule is None or found.sphere is not None:
             continue
         for model_id, searched in scales.items():
             members = np.flatnonzero((found.class_id == class_id) & (found.model_id == model_id))
@@ -54,7 +56,7 @@ def weigh(found: Detections, scale: Float32, scales: Mapping[int, frozenset[floa
             must_show = _visible_elsewhere(found.xyxy[members], scale[members], searched)
             weight[members] = np.where(seen_again, rule.confirmed, np.where(must_show, rule.alone, 1))
     score = np.minimum(found.score * weight, np.float32(1))
-    weighed = Detections(found.xyxy, score, found.class_id, found.model_id, found.classes, found.models)
+    weighed = replace(found, score=score)
     return weighed.take(score >= least[found.class_id])
 
 

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from service.models.catalog import ModelSpec
 
+SOON, LATER = 1.0, 5.0
+"""Seconds in Retry-After: for a server that is busy, and for one that is gone."""
+
 Tiles = npt.NDArray[np.uint8]
 
 

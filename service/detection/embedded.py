@@ -8,7 +8,7 @@ import asyncio
 import ctypes
 import functools
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from threading import Lock
 
@@ -31,7 +31,7 @@ class OnnxDetector:
     has other inputs and outputs than the contract.
     """
 
-    def __init__(self, spec: ModelSpec, file: Path, *, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, spec: ModelSpec, file: Path, *, pool: Executor) -> None:
         self._spec = spec
         self._pool = pool
         self._session = _load(spec, file)

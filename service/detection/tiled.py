@@ -4,23 +4,38 @@ Fail closed: every tile is answered by every model that is asked, or the whole s
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from service.detection.agreement import floor, weigh
 from service.detection.detector import Detector, TileBoxes, Tiles
-from service.errors import DetectionFailed, VeilError
+from service.detection.turns import turn_of
+from service.detection.versions import VersionedDetector
+from service.errors import DetectionFailed, DetectorUnavailable, VeilError
+from service.imaging.arrival import rows_needed, rows_to_plan
+from service.imaging.blank import is_blank
 from service.imaging.detections import Detections, concatenate
+from service.imaging.perspective import perspective_tile
+from service.imaging.projection import sphere_of
 from service.imaging.raster import Raster
-from service.imaging.views import Pyramid, View, plan_views, to_picture
+from service.imaging.sphere import Sphere
+from service.imaging.sphere_views import AnyView, in_picture, plan_sphere_views
+from service.imaging.views import Pyramid, View, plan_views
 from service.models.catalog import ModelSpec
 from service.observability.logs import get_logger
-from service.policy import Policy
+from service.policy import Effort, Policy
 
 logger = get_logger(__name__)
+
+MOST_CHANGES = 3
+"""How often one picture is begun anew because a model's version was taken away meanwhile."""
+
+Reached = Callable[[int], Future[None]]
+"""As `Arrival.reached`: done once that many stored rows are decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Searched:
 class _Job:
     """Views that are cut together and sent to every detector of their tile size."""
 
-    views: tuple[View, ...]
+    views: tuple[AnyView, ...]
     detectors: tuple[Detector, ...]
 
 
@@ -45,16 +60,27 @@ class TiledDetection:
     """All detectors of a deployment.
 
     `overlap`: in level pixels, see `plan_views`. `concurrency`: batches of one picture that are under way at the same
-    time, which bounds its memory. `cpu`: pool that cuts tiles.
+    time, which bounds its memory; `batch`: most tiles of one, None for as many as the detectors take. `cpu`: pool that
+    cuts tiles. `blank`: gray levels below which a tile shows nothing, see `is_blank`; 0 asks about every tile.
     """
 
     def __init__(
-        self, detectors: Sequence[Detector], *, engine: str, overlap: int, concurrency: int, cpu: Executor
+        self,
+        detectors: Sequence[Detector],
+        *,
+        engine: str,
+        overlap: int,
+        concurrency: int,
+        cpu: Executor,
+        batch: int | None = None,
+        blank: int = 0,
     ) -> None:
         self._detectors = tuple(sorted(detectors, key=lambda d: d.spec.label))
         self._engine = engine
         self._overlap = overlap
         self._concurrency = concurrency
+        self._batch = batch
+        self._blank = blank
         self._cpu = cpu
 
     @property
@@ -62,33 +88,73 @@ class TiledDetection:
         return tuple(d.spec for d in self._detectors)
 
     @property
+    def serving(self) -> tuple[ModelSpec, ...]:
+        """Of each model, the version that answers at the moment."""
+        return tuple(d.serving if isinstance(d, VersionedDetector) else d.spec for d in self._detectors)
+
+    @property
+    def proven(self) -> dict[str, bool]:
+        """By model name, whether it is proven to be the right one."""
+        return {d.spec.name: d.proven for d in self._detectors if isinstance(d, VersionedDetector)}
+
+    async def prove(self) -> None:
+        """Looks at all files and golden answers anew; what is wrong is logged and refused from then on."""
+        for each in self._detectors:
+            if isinstance(each, VersionedDetector):
+                await each.prove()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Every class that some model knows, sorted."""
         return tuple(sorted({name for spec in self.specs for name in spec.classes}))
 
-    async def run(self, raster: Raster, policy: Policy) -> Searched:
+    async def run(self, raster: Raster, policy: Policy, reached: Reached | None = None) -> Searched:
         """Every box at or over its class's threshold, of each model that knows a class of `policy`.
 
+        `reached`: for a raster that is still being decoded, whose tiles are cut as soon as their rows are there.
+        A picture whose model's version is taken away meanwhile is searched anew by the one that came in its place.
+
         Raises DetectorUnavailable, DetectorTimeout or DetectorContractBroken as soon as one batch fails (the rest is
-        cancelled), and DetectionFailed if no model knows a class.
+        cancelled), DetectionFailed if no model knows a class, and InvalidRequest if the policy's projection cannot be.
         """
-        asked = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
-        missing = sorted(set(policy.class_names) - {name for d in asked for name in d.spec.classes})
+        known = tuple(d for d in self._detectors if set(d.spec.classes) & set(policy.class_names))
+        missing = sorted(set(policy.class_names) - {name for d in known for name in d.spec.classes})
         if missing:
             raise DetectionFailed(cause=f"no model finds {missing}")
+        asked = await _chosen(known)
+        for _ in range(MOST_CHANGES):
+            try:
+                return await self._run(raster, policy, asked, reached)
+            except DetectorUnavailable:
+                before, asked = asked, await _chosen(known, again=True)
+                if asked == before:
+                    raise
+        return await self._run(raster, policy, asked, reached)
+
+    async def _run(
+        self, raster: Raster, policy: Policy, asked: tuple[Detector, ...], reached: Reached | None
+    ) -> Searched:
+        """As `run`, by these detectors: one version of each model for the whole picture."""
+        if reached is not None:
+            await asyncio.wrap_future(reached(rows_to_plan(raster)))
+        sphere = await asyncio.get_running_loop().run_in_executor(self._cpu, sphere_of, raster, policy.projection)
         pyramid = Pyramid(raster)
-        jobs = self._plan(raster, policy, asked)
-        found: list[tuple[Detections, float]] = []
+        jobs = self._plan(raster, sphere, policy, asked)
+        nothing = Detections.empty(policy.class_names, _labels(asked), sphere)
+        found: list[tuple[Detections, float]] = [(nothing, 1.0)]
         waiting = iter(jobs)
 
         async def work() -> None:
             for job in waiting:
-                found.extend(await self._search(job, pyramid, policy, asked))
+                if reached is not None:
+                    await asyncio.wrap_future(reached(max(rows_needed(view, raster) for view in job.views)))
+                found.extend(await self._search(job, pyramid, sphere, policy, asked))
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(jobs))):
-                    group.create_task(work())
+            with turn_of(pyramid):
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self._concurrency, len(jobs))):
+                        group.create_task(work())
         except ExceptionGroup as failures:
             raise _first(failures) from failures
         together = concatenate([part for part, _ in found], policy.class_names, _labels(asked))
@@ -108,40 +174,53 @@ class TiledDetection:
     async def close(self) -> None:
         await asyncio.gather(*(d.close() for d in self._detectors))
 
-    def _plan(self, raster: Raster, policy: Policy, asked: Sequence[Detector]) -> list[_Job]:
+    def _plan(self, raster: Raster, sphere: Sphere | None, policy: Policy, asked: Sequence[Detector]) -> list[_Job]:
         """The views of each tile size, in batches that every detector of that size takes."""
         by_size: dict[tuple[int, int], list[Detector]] = {}
         for detector in asked:
             by_size.setdefault((detector.spec.tile_width, detector.spec.tile_height), []).append(detector)
         jobs: list[_Job] = []
         for (width, height), detectors in by_size.items():
-            views = plan_views(
-                raster.width,
-                raster.height,
-                tile_width=width,
-                tile_height=height,
-                overlap=self._overlap,
-                effort=policy.effort,
+            tile: dict[str, Any] = {
+                "tile_width": width,
+                "tile_height": height,
+                "overlap": self._overlap,
+                "effort": policy.effort,
+            }
+            views: tuple[AnyView, ...] = (
+                plan_views(raster.width, raster.height, **tile) if sphere is None else plan_sphere_views(sphere, **tile)
             )
-            size = min(d.max_batch for d in detectors)
+            size = min(self._batch or d.max_batch for d in detectors)
             jobs.extend(_Job(views[i : i + size], tuple(detectors)) for i in range(0, len(views), size))
         return jobs
 
     async def _search(
-        self, job: _Job, pyramid: Pyramid, policy: Policy, asked: tuple[Detector, ...]
+        self, job: _Job, pyramid: Pyramid, sphere: Sphere | None, policy: Policy, asked: tuple[Detector, ...]
     ) -> list[tuple[Detections, float]]:
-        tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, _cut, pyramid, job.views)
+        limit = 0 if policy.effort is Effort.THOROUGH else self._blank
+        views, tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, _cut, pyramid, job.views, limit)
+        if not views:
+            return []
         answers = await _all(job.detectors, tiles)
         return [
             part
             for detector, answer in zip(job.detectors, answers, strict=True)
-            for part in _found(answer, job.views, policy, detector.spec, asked)
+            for part in _found(answer, views, sphere, policy, detector.spec, asked)
         ]
 
 
-def _cut(pyramid: Pyramid, views: Sequence[View]) -> Tiles:
-    """(N, height, width, 3) uint8 RGB."""
-    return np.stack([pyramid.tile(view) for view in views])
+async def _chosen(detectors: Sequence[Detector], *, again: bool = False) -> tuple[Detector, ...]:
+    """Of each model, the version that answers a picture."""
+    return tuple([await d.choose(again=again) if isinstance(d, VersionedDetector) else d for d in detectors])
+
+
+def _cut(pyramid: Pyramid, views: Sequence[AnyView], limit: int) -> tuple[tuple[AnyView, ...], Tiles]:
+    """Those of `views` that are not blank, and their tiles: (N, height, width, 3) uint8 RGB."""
+    cut = [(v, pyramid.tile(v) if isinstance(v, View) else perspective_tile(pyramid, v)) for v in views]
+    shown = [(view, tile) for view, tile in cut if not is_blank(tile, limit)]
+    if not shown:
+        return (), np.empty((0, 0, 0, 3), np.uint8)
+    return tuple(view for view, _ in shown), np.stack([tile for _, tile in shown])
 
 
 async def _all(detectors: Sequence[Detector], tiles: Tiles) -> list[TileBoxes]:
@@ -152,7 +231,12 @@ async def _all(detectors: Sequence[Detector], tiles: Tiles) -> list[TileBoxes]:
 
 
 def _found(
-    answer: TileBoxes, views: Sequence[View], policy: Policy, spec: ModelSpec, asked: tuple[Detector, ...]
+    answer: TileBoxes,
+    views: Sequence[AnyView],
+    sphere: Sphere | None,
+    policy: Policy,
+    spec: ModelSpec,
+    asked: tuple[Detector, ...],
 ) -> Iterator[tuple[Detections, float]]:
     """For each view and class of `policy`: the boxes that can matter, in upright pixels, and the view's scale."""
     model = _labels(asked).index(spec.label)
@@ -169,7 +253,7 @@ def _found(
                 logger.warning("tile-full", model=spec.label)
             if answer.labels is not None:
                 keep &= answer.labels[i] == known
-            xyxy = to_picture(answer.boxes[i][keep], view)
+            xyxy, curved = in_picture(answer.boxes[i][keep], view, sphere)
             inside = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
             count = int(inside.sum())
             if count:
@@ -180,16 +264,23 @@ def _found(
                     np.full(count, model, np.int32),
                     classes,
                     _labels(asked),
+                    sphere,
+                    None if curved is None else curved[inside],
                 )
-                yield part, view.scale
+                yield part, _scale(view)
 
 
 def _scales(jobs: Sequence[_Job], asked: Sequence[Detector]) -> dict[int, frozenset[float]]:
     """By model id: every scale that the model has searched."""
     return {
-        model: frozenset(view.scale for job in jobs if detector in job.detectors for view in job.views)
+        model: frozenset(_scale(view) for job in jobs if detector in job.detectors for view in job.views)
         for model, detector in enumerate(asked)
     }
+
+
+def _scale(view: AnyView) -> float:
+    """Pixels of the view per pixel of the picture; on the sphere, where that differs from place to place, 1."""
+    return view.scale if isinstance(view, View) else 1.0
 
 
 def _labels(detectors: Sequence[Detector]) -> tuple[str, ...]:

@@ -9,15 +9,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from service.detection.contract import INPUT, Array, broken, check_tiles, output_shapes, validated
-from service.detection.detector import TileBoxes, Tiles
+from service.detection.detector import LATER, SOON, TileBoxes, Tiles
+from service.detection.shared_tiles import SharedTiles
 from service.errors import DetectionFailed, DetectorTimeout, DetectorUnavailable
 from service.models.catalog import ModelSpec
-from service.models.triton_config import CHECKSUM
+from service.models.triton_config import CHECKSUM, version_checksum
 
 CHANNEL_OPTIONS: Final = (
     # Given options replace all of tritonclient's own, so its unlimited messages are repeated here.
@@ -36,10 +37,14 @@ CHANNEL_OPTIONS: Final = (
 CHECK_SECONDS = 5.0
 """Longest wait for an answer to a readiness question."""
 
-SOON, LATER = 1.0, 5.0
-"""Seconds in Retry-After: for a server that is busy, and for one that is gone."""
+LOAD_SECONDS = 600.0
+"""A plan of TensorRT may take minutes to load and to warm up."""
+
+CONTROL_KEY = "triton-grpc-protocol-admin-key"
+"""Header of `--grpc-restricted-protocol=model-repository:admin-key=…`."""
 
 _BUSY = ("Exceeds maximum queue size", "Request timeout expired")
+_UNKNOWN_REGION = "shared memory region"
 _TYPES = {"float32": "FP32", "int32": "INT32"}
 _FREE_DIMENSION = -1
 
@@ -49,11 +54,34 @@ def connect(url: str) -> InferenceServerClient:
     return InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
 
 
-class TritonDetector:
-    """One model on a Triton server. `timeout`: seconds within which a batch must be answered."""
+async def load(client: InferenceServerClient, name: str, *, key: str | None = None) -> tuple[str, ...]:
+    """Makes the server take over what its repository has of the model `name`; gives the versions that it serves then.
 
-    def __init__(self, spec: ModelSpec, client: InferenceServerClient, *, timeout: float) -> None:
+    A version that stays is not interrupted, one that goes finishes what it has begun, and if a new one cannot be
+    loaded everything stays as it was. `key`: where the server restricts model control. Raises DetectorUnavailable.
+    """
+    headers = None if key is None else {CONTROL_KEY: key}
+    try:
+        await client.load_model(name, headers=headers, client_timeout=LOAD_SECONDS)
+        metadata = await client.get_model_metadata(name, as_json=True, client_timeout=CHECK_SECONDS)
+    except InferenceServerException as error:
+        raise DetectorUnavailable(
+            f"The server did not load {name}.", cause=f"Triton says {error.status()}: {error.message()}"
+        ) from error
+    return tuple(metadata.get("versions", ()))
+
+
+class TritonDetector:
+    """One model on a Triton server. `timeout`: seconds within which a batch must be answered.
+
+    `shared`: memory that tiles are handed over in, where the server can map it; else they go in messages.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, client: InferenceServerClient, *, timeout: float, shared: SharedTiles | None = None
+    ) -> None:
         self._spec = spec
+        self._shared = shared
         self._client = client
         self._timeout = timeout
         self._outputs = [InferRequestedOutput(name) for name in output_shapes(spec)]
@@ -69,16 +97,8 @@ class TritonDetector:
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`."""
         check_tiles(tiles, self._spec, self.max_batch)
-        given = InferInput(INPUT, list(tiles.shape), "UINT8")
-        given.set_data_from_numpy(tiles)
         async with self._translated():
-            result = await self._client.infer(
-                self._spec.name,
-                [given],
-                model_version=self._spec.version,
-                outputs=self._outputs,
-                client_timeout=self._timeout,
-            )
+            result = await self._sent(tiles)
         answer: dict[str, Array] = {}
         for name in output_shapes(self._spec):
             try:
@@ -88,6 +108,31 @@ class TritonDetector:
             if values is not None:
                 answer[name] = values
         return validated(answer, self._spec, len(tiles))
+
+    async def _sent(self, tiles: Tiles) -> InferResult:
+        """The server's answer, by shared memory if it may be and can be. Raises InferenceServerException."""
+        if self._shared is not None:
+            capacity = self.max_batch * self._spec.tile_height * self._spec.tile_width * 3
+            async with self._shared.lent(tiles, capacity) as lent:
+                if lent is not None:
+                    try:
+                        return await self._infer(lent)
+                    except InferenceServerException as error:
+                        if _UNKNOWN_REGION not in (error.message() or ""):
+                            raise
+                        self._shared.forget()
+        given = InferInput(INPUT, list(tiles.shape), "UINT8")
+        given.set_data_from_numpy(tiles)
+        return await self._infer(given)
+
+    async def _infer(self, given: InferInput) -> InferResult:
+        return await self._client.infer(
+            self._spec.name,
+            [given],
+            model_version=self._spec.version,
+            outputs=self._outputs,
+            client_timeout=self._timeout,
+        )
 
     async def check(self) -> None:
         """As `Detector.check`: ready, of the contract's names, types and shapes, and made from the catalog's file."""
@@ -126,7 +171,9 @@ class TritonDetector:
         spec = self._spec
         if int(config.get("max_batch_size", 0)) < spec.max_batch:
             raise broken(spec, f"Triton takes {config.get('max_batch_size', 0)} tiles at once, not {spec.max_batch}")
-        made_from = config.get("parameters", {}).get(CHECKSUM, {}).get("string_value")
+        parameters = config.get("parameters", {})
+        own = parameters.get(version_checksum(spec)) or parameters.get(CHECKSUM, {})
+        made_from = own.get("string_value")
         if made_from != spec.sha256:
             raise broken(spec, f"Triton's model was made from the file {made_from}, the catalog says {spec.sha256}")
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from service import __version__
 from service.api.services import OptionRules
-from service.app import default_policy, engine_name, open_detectors, read_catalog
-from service.bulk import policy_of
+from service.app import default_policy, engine_name, open_detectors, read_catalog, tiled_detection
+from service.bulk.opening import policy_of, split
 from service.detection.tiled import TiledDetection
 from service.errors import UploadRejected
 from service.evaluation import summary
@@ -61,17 +61,10 @@ async def open_pipeline(settings: Settings, options: list[str]) -> AsyncIterator
     cv2.setNumThreads(1)
     catalog = read_catalog(settings)
     rules = OptionRules(defaults=default_policy(settings, catalog), allow_exclude=False)
-    policy, _ = policy_of(options, rules)
+    policy, _ = policy_of(split(options), rules)
     with ThreadPoolExecutor(1, thread_name_prefix="image") as cpu:
         async with open_detectors(settings, catalog) as detectors:
-            detection = TiledDetection(
-                detectors,
-                engine=engine_name(settings),
-                overlap=settings.detection.overlap,
-                concurrency=settings.detection.concurrency,
-                cpu=cpu,
-            )
-            yield Pipeline(settings, detection, policy)
+            yield Pipeline(settings, tiled_detection(settings, detectors, cpu), policy)
 
 
 async def evaluate(

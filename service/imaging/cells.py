@@ -1,19 +1,11 @@
-"""The few numbers that a mask shows of what it hides, the secret noise on them, and how they are shown.
+"""The cells of a mask: where they lie, the secret noise on them, and how they are shown.
 
-Cells are those of lattices that lie fixed in the picture: squares of 8, 16, 32, … pixels. An object is measured on the
-finest lattice whose cells are coarse enough for it, so as strictly in a close-up as far away: a mean of luma per cell,
-and of chroma per two by two of them, since on colored plates chroma follows the characters as luma does.
-The means are rounded to coarse steps and noise is added; what is shown is a function of these numbers alone, smoothed
-for the eye or as blocks. Gaussian blur and mosaics without noise are not offered: both are read by comparing with
-blurred candidates (Hill et al., PETS 2016; McPherson et al., arXiv 1609.00408).
+A cell has the color of what can be seen around the mask (`surroundings.py`) and noise. Nothing in it comes from what it
+hides: Gaussian blur and mosaics, which do show something of it, are read by comparing with blurred candidates (Hill et
+al., PETS 2016; McPherson et al., arXiv 1609.00408), and noise on top only makes that harder.
 
-The lattices are fixed so that other options, thresholds or boxes measure no other cells: whoever gets several results
-of one picture has the same numbers with the same noise again, where cells that moved with the box would have given him
-new samples to average, and shifted ones to sharpen.
-
-No cell is smaller than `MIN_CELL`: faces are recognized, by people and by networks, from about 16 pixels across, with
-8 between the eyes, and characters are read from about 8 pixels of height. A cell of that size holds the two eyes, or
-the whole character, of the smallest thing that identifies anybody, and leaves one number of it.
+Cells are those of lattices that lie fixed in the picture, squares of 8, 16, 32, … pixels: an object gets as few in a
+close-up as far away, and the same ones whatever the options are, so that a mask looks alike in each of them.
 """
 
 import hashlib
@@ -31,7 +23,7 @@ from service.imaging.outlines import Window
 from service.imaging.raster import Pixels, UInt8Image
 
 MIN_CELL = 8
-"""Side of the finest lattice's cells in pixels; see above."""
+"""Side of the finest lattice's cells in pixels."""
 
 ELONGATED = 2
 """Cells over the long side of an outline, at most, per cell over the short side."""
@@ -40,10 +32,7 @@ CHROMA_CELLS = 2
 """Cells over the side of a square that shares its chroma."""
 
 LUMA_NOISE, CHROMA_NOISE = 30.0, 4.0
-"""Standard deviation of the noise per cell, in 8-bit units; holds against an attacker who knows all but the noise."""
-
-LUMA_STEP, CHROMA_STEP = 8, 4
-"""What means are rounded to, so that a picture that was compressed again mostly meets the same noise."""
+"""Standard deviation of the noise per cell, in 8-bit units: that of a blurred face, about, so that a mask looks so."""
 
 CB, CR = 1.772, 1.402
 """B - Y per Cb and R - Y per Cr, ITU-R BT.601."""
@@ -52,8 +41,7 @@ SMOOTH = 8
 """Samples per cell at which cells are smoothed before they are enlarged."""
 
 SMOOTHING = 0.4
-"""Standard deviation of the smoothing, in cells: enough that no grid is seen, little enough that some light is."""
-
+"""Standard deviation of the smoothing, in cells: enough that no grid is seen, little enough that the noise is."""
 
 ENLARGED_WHOLE = 4_000_000
 """Pixels; up to here a part is cut from the whole, which is quicker than computing the part alone."""
@@ -61,24 +49,13 @@ ENLARGED_WHOLE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The cells that a region is measured in: `columns` × `rows` over `window`, which is upright pixels."""
+    """The cells of a region: `columns` × `rows` over `window`, which is upright pixels; fewer share their chroma."""
 
     window: Window
     columns: int
     rows: int
     chroma_columns: int
     chroma_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """Everything that is learned of a window: `luma` (rows, columns) and `chroma` (chroma_rows, chroma_columns, 2).
-
-    float32 in 8-bit units, multiples of the steps; chroma is Cb, Cr of ITU-R BT.601 around 0.
-    """
-
-    luma: Float32
-    chroma: Float32
 
 
 def grid(region: Region, width: int, height: int) -> Grid:
@@ -114,72 +91,50 @@ def _aligned(low: int, high: int, step: int, side: int) -> tuple[int, int]:
     return max(0, side - -(-(side - low) // step) * step), side
 
 
-def measure(rgb: UInt8Image, grid: Grid) -> Means:
-    """The rounded means of `rgb` (h, w, 3) uint8 over the cells of `grid`."""
-    cells = cv2.resize(rgb, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA).astype(np.float32)
-    tints = cv2.resize(cells, (grid.chroma_columns, grid.chroma_rows), interpolation=cv2.INTER_AREA)
-    tint_luma = tints @ LUMA
-    chroma = np.dstack([(tints[:, :, 2] - tint_luma) / CB, (tints[:, :, 0] - tint_luma) / CR])
-    return Means(
-        np.rint(cells @ LUMA / LUMA_STEP) * np.float32(LUMA_STEP),
-        np.rint(chroma / CHROMA_STEP) * np.float32(CHROMA_STEP),
-    )
-
-
 def picture_secret(secret: bytes, file: bytes) -> bytes:
     """The secret of the noise in the picture that `file` holds, from that of the deployment.
 
-    Without it whoever may send pictures could send some with known cells and learn the noise that others carry there.
+    The same file gets the same noise each time, another one another: who may send pictures cannot learn the noise that
+    others carry, and masks at one place of two pictures have nothing in common.
     """
     return hashlib.blake2b(file, key=hashlib.blake2b(secret, digest_size=64).digest()).digest()
 
 
-def disturb(means: Means, grid: Grid, secret: bytes, *, colored: bool) -> Means:
-    """`means` plus the noise that `secret` gives each cell of `grid`; in chroma only if `colored`.
+def paint(around: Float32, grid: Grid, secret: bytes, *, colored: bool) -> UInt8Image:
+    """The colors of the cells of `grid`: `around` with the noise that `secret` gives each, (rows, columns, 3) uint8.
 
-    A keyed function of the cell's place, size and mean: the same cell always gets the same noise, and asking again
-    gains nothing; another content gets another, so that differences show nothing either. It does not depend on the
-    strength, or two strengths would tell noise and content apart.
+    `around`: (rows, columns, 3) float32, 8-bit RGB. Chroma gets noise only if `colored`. The noise is a keyed function
+    of the cell's place and size.
     """
     key = hashlib.blake2b(secret, digest_size=64).digest()
-    luma = _noise(key, grid.window, means.luma[:, :, None])[:, :, 0]
-    chroma = _noise(key, grid.window, means.chroma)
-    return Means(
-        means.luma + luma * np.float32(LUMA_NOISE),
-        means.chroma + chroma * np.float32(CHROMA_NOISE * colored),
-    )
+    luma = _noise(key, b"luma", grid.window, grid.columns, grid.rows)[:, :, 0] * np.float32(LUMA_NOISE)
+    shared = _noise(key, b"chroma", grid.window, grid.chroma_columns, grid.chroma_rows)
+    size = (grid.columns, grid.rows)
+    tint = cv2.resize(shared, size, interpolation=cv2.INTER_LINEAR).reshape(grid.rows, grid.columns, 2)
+    blue, red = np.moveaxis(tint * np.float32(CHROMA_NOISE * colored), 2, 0)
+    green = -(LUMA[2] * CB * blue + LUMA[0] * CR * red) / LUMA[1]
+    noise = luma[:, :, None] + np.dstack([CR * red, green, CB * blue])
+    painted: UInt8Image = np.clip(np.rint(around + noise), 0, 255).astype(np.uint8)
+    return painted
 
 
-def _noise(key: bytes, window: Window, means: Float32) -> Float32:
-    """Two standard normal numbers for each of `means` (rows, columns, n): (rows, columns, 2) float32.
+def _noise(key: bytes, use: bytes, window: Window, columns: int, rows: int) -> Float32:
+    """Two standard normal numbers for each of the `columns` × `rows` cells of `window`: (rows, columns, 2) float32.
 
     Box and Muller, 1958, over a keyed hash, not over a statistical generator: whoever learns some of the numbers learns
     none of the others.
     """
-    rows, columns, channels = means.shape
     x1, y1, x2, y2 = window
-    cells = np.empty((rows, columns, 4 + channels), "<i4")
+    cells = np.empty((rows, columns, 4), "<i4")
     cells[:, :, 0], cells[:, :, 1] = (x2 - x1) // columns, (y2 - y1) // rows
     cells[:, :, 2] = x1 + np.arange(columns) * (x2 - x1) // columns
     cells[:, :, 3] = (y1 + np.arange(rows) * (y2 - y1) // rows)[:, None]
-    cells[:, :, 4:] = means
     each = cells.reshape(rows * columns, -1)
-    hashes = [hashlib.blake2b(cell.tobytes(), key=key, digest_size=16).digest() for cell in each]
+    hashes = [hashlib.blake2b(cell.tobytes(), key=key, person=use, digest_size=16).digest() for cell in each]
     raw = np.frombuffer(b"".join(hashes), "<u8").reshape(rows, columns, 2)
     uniform = (raw.astype(np.float64) + 0.5) / 2.0**64
     radius, angle = np.sqrt(-2 * np.log(uniform[:, :, 0])), 2 * np.pi * uniform[:, :, 1]
     return np.dstack([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)
-
-
-def paint(means: Means) -> UInt8Image:
-    """`means` as colors: (rows, columns, 3) uint8 RGB."""
-    rows, columns = means.luma.shape
-    tint = cv2.resize(means.chroma, (columns, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, columns, 2)
-    blue, red = tint[:, :, 0], tint[:, :, 1]
-    green = means.luma - (LUMA[2] * CB * blue + LUMA[0] * CR * red) / LUMA[1]
-    rgb = np.dstack([means.luma + CR * red, green, means.luma + CB * blue])
-    painted: UInt8Image = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
-    return painted
 
 
 def enlarge(cells: Pixels, size: tuple[int, int], *, smooth: bool) -> Pixels:
@@ -198,15 +153,28 @@ def enlarge_part(cells: Pixels, size: tuple[int, int], part: Window, *, smooth: 
     Costs little time and memory where the part is small, too.
     """
     x1, y1, x2, y2 = part
-    if size[0] * size[1] <= ENLARGED_WHOLE:
-        return enlarge(cells, size, smooth=smooth)[y1:y2, x1:x2]
+    rows, columns, channels = cells.shape
     if not smooth:
-        rows, columns = cells.shape[:2]
         across, down = np.arange(x1, x2) * columns // size[0], np.arange(y1, y2) * rows // size[1]
         return cast(Pixels, cells[down][:, across])
-    samples = _smoothed(cells).astype(np.float32)
-    between = _between(_between(samples, size[1], y1, y2, 0), size[0], x1, x2, 1)
+    samples = _smoothed(cells)
+    if size[0] % samples.shape[1] == 0 and size[1] % samples.shape[0] == 0:
+        left, right, wide = _around(x1, x2, size[0] // samples.shape[1], samples.shape[1])
+        top, bottom, high = _around(y1, y2, size[1] // samples.shape[0], samples.shape[0])
+        whole = ((right - left) * wide, (bottom - top) * high)
+        large = cv2.resize(samples[top:bottom, left:right], whole, interpolation=cv2.INTER_LINEAR)
+        shown = large.reshape(whole[1], whole[0], channels)
+        return cast(Pixels, shown[y1 - top * high : y2 - top * high, x1 - left * wide : x2 - left * wide])
+    if size[0] * size[1] <= ENLARGED_WHOLE:
+        return enlarge(cells, size, smooth=True)[y1:y2, x1:x2]
+    precise = samples.astype(np.float32)
+    between = _between(_between(precise, size[1], y1, y2, 0), size[0], x1, x2, 1)
     return cast(Pixels, np.rint(between, out=between).astype(cells.dtype))
+
+
+def _around(start: int, stop: int, scale: int, count: int) -> tuple[int, int, int]:
+    """The samples, of `count`, that `scale`-fold enlarged show pixels `start` to `stop`, and the scale itself."""
+    return max(0, start // scale - 1), min(count, -(-stop // scale) + 1), scale
 
 
 def _smoothed(cells: Pixels) -> Pixels:

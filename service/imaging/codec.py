@@ -8,19 +8,20 @@ The decoder is given the pixels' part of a file alone (`containers.*.pixels_only
 what somebody sent. The encoder is given an array, so nothing of the source comes along but what `Carried` names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
 import pyvips
 
 from service.errors import CorruptImage, InvalidRequest, OptionProblem, VeilError
+from service.imaging.arrival import Arrival
 from service.imaging.bitmap import decode_bmp, encode_bmp
 from service.imaging.containers import bmp, heif, jpeg, png, tiff, webp
 from service.imaging.formats import WRITTEN, ImageFormat
 from service.imaging.heif_pixels import decode_heif
 from service.imaging.jpeg2000 import decode_jp2
-from service.imaging.libvips import READ_OPTIONS
+from service.imaging.libvips import READ_OPTIONS, STREAM_OPTIONS
 from service.imaging.metadata import STRIP, Carried, carried, usable_profile
 from service.imaging.obscuring import Composite
 from service.imaging.raster import ColorModel, Pixels, Raster, UInt8Image
@@ -46,6 +47,9 @@ DTYPES: dict[str, type[np.uint8] | type[np.uint16]] = {"uchar": np.uint8, "ushor
 VIPS_FORMATS = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}
 OF_8_BITS = (ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.BMP)
 STRIP_PIXELS = 1_000_000
+STRIP_ROWS = 64
+"""Rows that are decoded at a time: libvips hands rows on in the same steps."""
+
 GRAY_WITH_ALPHA = 2
 PNG_OPTIONS = {"compression": 3, "filter": "paeth", "keep": "none"}
 TIFF_OPTIONS = {"compression": "deflate", "predictor": "horizontal", "level": 3, "keep": "none"}
@@ -64,12 +68,24 @@ def decode(source: Source) -> Raster:
     Palettes and depths below 8 bits are expanded; premultiplied alpha is divided out; CMYK is ink, whatever the file
     says. Raises CorruptImage if the data ends early, is damaged, makes the decoder warn or contradicts the header.
     """
+    arrival = begin(source)
+    arrival.decode()
+    return arrival.take()
+
+
+def begin(source: Source) -> Arrival:
+    """As `decode`, strip by strip from the top where the format can be decoded so, else at once. Raises alike."""
     other = OTHER_DECODERS.get(source.format)
-    pixels, density = (other(source.data), (1.0, 1.0)) if other else _by_libvips(source)
-    if source.format is ImageFormat.BMP:
-        density = bmp.read_density(source.data)
+    if other is None:
+        return _by_libvips(source)
+    density = bmp.read_density(source.data) if source.format is ImageFormat.BMP else (1.0, 1.0)
+    pixels = other(source.data)
     if pixels.shape[:2] != (source.stored_height, source.stored_width):
         raise CorruptImage(cause=f"decoder: {pixels.shape}")
+    return Arrival(_raster(pixels, source, density))
+
+
+def _raster(pixels: Pixels, source: Source, density: tuple[float, float]) -> Raster:
     pixels, alpha = _with_channels(pixels, source.color)
     return Raster(
         pixels=pixels,
@@ -88,19 +104,43 @@ def decode(source: Source) -> Raster:
     )
 
 
-def _by_libvips(source: Source) -> tuple[Pixels, tuple[float, float]]:
-    """Pixels (H, W, C), and how many of them there are to the millimeter."""
+def _by_libvips(source: Source) -> Arrival:
+    """The picture and its decoder, begun and no more."""
     pixels_only, load = LOADERS[source.format]
-    options = READ_OPTIONS | ({"unlimited": True} if source.format is ImageFormat.TIFF else {})
+    options: dict[str, Any] = dict(STREAM_OPTIONS if source.format is ImageFormat.JPEG else READ_OPTIONS)
+    if source.format is ImageFormat.TIFF:
+        options["unlimited"] = True
     try:
         image = load(pixels_only(source.data), **options)
-        if (image.width, image.height) != (source.stored_width, source.stored_height) or image.format not in DTYPES:
-            raise CorruptImage(cause=f"decoder: {image.width}×{image.height} {image.format}")
-        memory = image.write_to_memory()
     except pyvips.Error as error:
-        raise CorruptImage(cause=f"decoder: {error.detail[:500]}") from None
-    shape = (image.height, image.width, image.bands)
-    return cast(Pixels, np.ndarray(shape, DTYPES[image.format], memory)), (image.xres, image.yres)
+        raise _damaged(error) from None
+    if (image.width, image.height) != (source.stored_width, source.stored_height) or image.format not in DTYPES:
+        raise CorruptImage(cause=f"decoder: {image.width}×{image.height} {image.format}")
+    pixels = cast(Pixels, np.empty((image.height, image.width, image.bands), DTYPES[image.format]))
+    strips, density = _strips(image, pixels), (image.xres, image.yres)
+    if source.color is ColorModel.RGB and image.bands <= GRAY_WITH_ALPHA:
+        for _ in strips:
+            continue  # channels are added to the whole
+        return Arrival(_raster(pixels, source, density))
+    return Arrival(_raster(pixels, source, density), strips)
+
+
+def _strips(image: Any, pixels: Pixels) -> Iterator[int]:
+    """Decodes `image` into `pixels`, (H, W, C) alike; yields how many rows are there."""
+    height, width, bands = pixels.shape
+    try:
+        region = pyvips.Region.new(image)
+        for top in range(0, height, STRIP_ROWS):
+            rows = min(STRIP_ROWS, height - top)
+            strip = np.frombuffer(region.fetch(0, top, width, rows), pixels.dtype)
+            pixels[top : top + rows] = strip.reshape(rows, width, bands)
+            yield top + rows
+    except pyvips.Error as error:
+        raise _damaged(error) from None
+
+
+def _damaged(error: Any) -> CorruptImage:
+    return CorruptImage(cause=f"decoder: {error.detail[:500]}")
 
 
 def _with_channels(pixels: Pixels, color: ColorModel) -> tuple[Pixels, bool]:

@@ -1,4 +1,4 @@
-"""Between the color models that files use and the 8-bit RGB that detectors see and cells are measured in."""
+"""Between the color models that files use and the 8-bit RGB that detectors see and masks are colored in."""
 
 from typing import Any
 

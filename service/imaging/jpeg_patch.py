@@ -22,8 +22,9 @@ from service.imaging.detections import Float32
 from service.imaging.formats import ImageFormat
 from service.imaging.infill import fill_in
 from service.imaging.jpeg_grid import BLOCK, Grid, Job, Plane, grid_of, jobs, touched
+from service.imaging.jpeg_turn import turned_upright
+from service.imaging.layers import Cover
 from service.imaging.metadata import STRIP, carried
-from service.imaging.obscuring import Composite
 from service.imaging.outlines import Bools
 from service.imaging.overlay import overlay
 from service.imaging.source import Source
@@ -51,27 +52,30 @@ light in files, which is the ink itself once it is inverted.
 
 
 def patch(
-    composite: Composite,
+    cover: Cover,
     source: Source,
     library: TurboJpeg,
     keep: MetadataPolicy = STRIP,
     *,
     keep_progressive: bool = True,
 ) -> bytes | None:
-    """`source`, the JPEG that `composite` was made of, with its masks, and with what `metadata.carried` names alone.
+    """`source`, the JPEG that `cover` was made for, with it over it, and with what `metadata.carried` names alone.
 
-    A progressive file stays so, or becomes sequential if not `keep_progressive`. None if it is of a kind that the
-    library or this module cannot patch, or the composite is turned and the source is not.
+    A progressive file stays so, or becomes sequential if not `keep_progressive`. If the cover is for the picture stored
+    upright, the source is turned. None if it is of a kind that the library or this module cannot patch or turn.
 
     Raises CorruptImage if the source is damaged.
     """
-    if source.orientation != composite.raster.orientation:
-        return None
+    if source.orientation != cover.raster.orientation:
+        turned = turned_upright(source, library) if cover.raster.orientation == 1 else None
+        if turned is None:
+            return None
+        source = turned
     frame = read_frame(source.data)
     grid = grid_of(frame) if frame else None
     if frame is None or grid is None:
         return None
-    work = _Patch(composite, frame, grid)
+    work = _Patch(cover, frame, grid)
     progressive = frame.progressive and keep_progressive
     try:
         patched = library.transform(source.data, work.edit, progressive=progressive, optimize=not frame.standard_codes)
@@ -79,7 +83,7 @@ def patch(
         return None
     # Adobe's marker says RGB, or that inks are inverted; libjpeg writes it for any CMYK, even if none was there.
     adobe = frame.coding is Coding.RGB or (len(frame.components) == CMYK and frame.adobe)
-    return jpeg.attach(jpeg.bare(patched, adobe=adobe), carried(composite.raster, ImageFormat.JPEG, keep))
+    return jpeg.attach(jpeg.bare(patched, adobe=adobe), carried(cover.raster, ImageFormat.JPEG, keep))
 
 
 class _Part:
@@ -97,10 +101,10 @@ class _Part:
 class _Patch:
     """One picture's blocks around its masks, between being read and being written."""
 
-    def __init__(self, composite: Composite, frame: Frame, grid: Grid) -> None:
-        self._composite, self._frame, self._grid = composite, frame, grid
-        self._size = composite.raster.width, composite.raster.height
-        windows = [to_stored(each, composite.raster.orientation, *self._size) for each in composite.windows]
+    def __init__(self, cover: Cover, frame: Frame, grid: Grid) -> None:
+        self._cover, self._frame, self._grid = cover, frame, grid
+        self._size = cover.raster.width, cover.raster.height
+        windows = [to_stored(each, cover.raster.orientation, *self._size) for each in cover.windows]
         self._jobs = [(job, [_Part(job, p) for p in grid.planes]) for job in jobs(grid, touched(grid, windows))]
         self._by_row: dict[tuple[int, int], list[_Part]] = defaultdict(list)
         for _, parts in self._jobs:
@@ -155,11 +159,11 @@ class _Patch:
 
     def _overlay(self, job: Job) -> tuple[Float32, Bools]:
         """Paint and what is hidden, as stored, over the whole MCUs of `job`; beyond the picture as at its edge."""
-        raster, grid, frame = self._composite.raster, self._grid, self._frame
+        raster, grid, frame = self._cover.raster, self._grid, self._frame
         x1, y1 = job.left * grid.mcu_width, job.top * grid.mcu_height
         x2, y2 = job.right * grid.mcu_width, job.bottom * grid.mcu_height
         window = (x1, y1, min(x2, frame.width), min(y2, frame.height))
-        over = overlay(self._composite, to_upright(window, raster.orientation, *self._size))
+        over = overlay(self._cover, to_upright(window, raster.orientation, *self._size))
         upright = np.moveaxis(over.paint, 0, 2)
         paint = np.ascontiguousarray(np.moveaxis(stored_view(upright, raster.orientation), 2, 0))
         hidden = np.ascontiguousarray(stored_view(over.hidden, raster.orientation))

@@ -8,7 +8,10 @@ NAMES = ("Jpeg", "Png", "Webp", "Tiff", "Heif")
 OPERATIONS = tuple(f"VipsForeign{way}{name}Buffer" for way in ("Load", "Save") for name in NAMES)
 
 READ_OPTIONS = {"access": "sequential", "memory": True, "fail_on": "warning"}
-"""Streamed where the format allows it, else in memory, never in a temporary file; a warning is a failure."""
+"""Decoded whole in memory, never in a temporary file; a warning is a failure."""
+
+STREAM_OPTIONS = {"access": "sequential", "fail_on": "warning"}
+"""The same row by row, for the one loader that never needs the whole picture: that of JPEG."""
 
 
 def _set_up() -> None:

@@ -5,7 +5,8 @@ they are unless one of its own regions covers them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from service.imaging.outlines import (
     common,
     polygon_pixels,
 )
+from service.imaging.sphere import Float64, Sphere
+from service.imaging.sphere_outlines import on_panorama, placed
 from service.policy import Area, ClassPolicy, Obscure, Policy, Shape
 
 MIN_SIDE = 8.0
@@ -109,20 +112,38 @@ def build_mask(detections: Detections, policy: Policy, width: int, height: int) 
     """
     if not np.isfinite(detections.xyxy).all():
         raise ValueError("a detection has coordinates that are not finite")
-    grown: dict[str, list[Box]] = {each.name: [] for each in policy.classes}
-    for xyxy, class_id in zip(detections.xyxy.astype(np.float64), detections.class_id, strict=True):
-        of_class = policy.of(detections.classes[class_id])
-        grown[of_class.name].append(_grown(xyxy, of_class))
-    found = [
-        Region(of_class.name, outline, of_class.obscure, of_class.strength, CELLS)
-        for of_class in policy.classes
-        for outline in _outlines(grown[of_class.name], of_class.shape)
-    ]
-    named = [
-        Region(REGION, _area_outline(area), policy.region_obscure, policy.region_strength, CELLS, forced=True)
-        for area in policy.regions
-    ]
-    return Mask(tuple(found + named), policy.exclude, width, height)
+    sphere = detections.sphere
+    found: list[Region] = []
+    for name in {detections.classes[i] for i in detections.class_id.tolist()}:
+        policy.of(name)
+    for of_class in policy.classes:
+        for outline in _outlines(_of_class(detections, of_class.name), of_class):
+            found.append(Region(of_class.name, outline, of_class.obscure, of_class.strength, CELLS))
+    named = [named_region(_area_outline(area), policy) for area in policy.regions]
+    exclude = policy.exclude
+    if sphere is not None:
+        if policy.nadir_mask > 0:
+            top = sphere.row(math.radians(policy.nadir_mask) - math.pi / 2)
+            named.append(named_region(BoxOutline((0.0, top, float(width), max(float(height), top))), policy))
+        found, named = _wrapped(found, sphere), _wrapped(named, sphere)
+        exclude = tuple(each for area in exclude for each in wrapped_area(area, sphere))
+    return Mask(tuple(found + named), exclude, width, height)
+
+
+def named_region(outline: Outline, policy: Policy) -> Region:
+    """What the policy hides in any case."""
+    return Region(REGION, outline, policy.region_obscure, policy.region_strength, CELLS, forced=True)
+
+
+def _wrapped(regions: list[Region], sphere: Sphere) -> list[Region]:
+    """`regions`, those that cross the seam of the panorama on both sides of it."""
+    return [replace(region, outline=each) for region in regions for each in placed(region.outline, sphere)]
+
+
+def _of_class(detections: Detections, name: str) -> Detections:
+    if name not in detections.classes:
+        return detections.take(np.zeros(0, np.intp))
+    return detections.take(detections.class_id == detections.classes.index(name))
 
 
 def _grown(xyxy: np.ndarray[tuple[int], np.dtype[np.float64]], of_class: ClassPolicy) -> Box:
@@ -149,11 +170,45 @@ def _area_outline(area: Area) -> Outline:
     return PolygonOutline(area)
 
 
-def _outlines(boxes: list[Box], shape: Shape) -> list[Outline]:
-    """One for each object that `boxes`, of one class, show: the union of its boxes' outlines."""
-    kept = _distinct(boxes, shape)
-    parts = [tuple(_outline(kept[i], shape) for i in group) for group in grouped(kept)]
+def _outlines(detections: Detections, of_class: ClassPolicy) -> list[Outline]:
+    """One for each object that `detections`, of one class, show: the union of its boxes' outlines."""
+    flat = detections.flat()
+    boxes = [_grown(xyxy, of_class) for xyxy in detections.xyxy[flat].astype(np.float64)]
+    kept = _distinct(boxes, of_class.shape)
+    outlines: list[Outline] = [_outline(box, of_class.shape) for box in kept]
+    sphere = detections.sphere
+    if sphere is not None and detections.curved is not None:
+        curved = [
+            on_panorama(_grown_curved(each, of_class, sphere), of_class.shape, sphere)
+            for each in detections.curved[~flat]
+        ]
+        outlines += curved
+        kept += [each.bounds for each in curved]
+    turn = None if sphere is None else sphere.full_width
+    groups = grouped(kept, turn)
+    if turn is not None:
+        outlines = [_beside(outlines[i], kept[i], kept[group[0]], turn) for group in groups for i in group]
+        sizes = np.cumsum([0, *map(len, groups)]).tolist()
+        groups = [list(range(a, b)) for a, b in pairwise(sizes)]
+    parts = [tuple(outlines[i] for i in group) for group in groups]
     return [each[0] if len(each) == 1 else UnionOutline(each) for each in parts]
+
+
+def _beside(outline: Outline, box: Box, first: Box, turn: float) -> Outline:
+    """`outline`, whose box is `box`, on the same side of the seam as the box `first`."""
+    shift = round((first[0] + first[2] - box[0] - box[2]) / 2 / turn) * turn
+    return outline.shifted(shift) if shift else outline
+
+
+def _grown_curved(curved: Float64, of_class: ClassPolicy, sphere: Sphere) -> Float64:
+    """As `_grown`, in the frame of the view: pixels are those of the panorama at its horizon."""
+    scale = 1 / sphere.resolution
+    box = _grown(curved[2:] / scale, of_class)
+    x1, y1, x2, y2 = (value * scale for value in box)
+    if of_class.shape is Shape.ELLIPSE:  # through the corners
+        wide, high = (x2 - x1) / 2 * (math.sqrt(2) - 1), (y2 - y1) / 2 * (math.sqrt(2) - 1)
+        x1, y1, x2, y2 = x1 - wide, y1 - high, x2 + wide, y2 + high
+    return np.array([curved[0], curved[1], x1, y1, x2, y2])
 
 
 def _distinct(boxes: list[Box], shape: Shape) -> list[Box]:
@@ -182,6 +237,11 @@ def _held(box: Box, others: np.ndarray[tuple[int, int], np.dtype[np.float64]], s
     offset = ((corner[:2] + corner[2:]) / 2 - center) / half
     reach = ((corner[2:] - corner[:2]) / 2 / half).max(axis=1)
     return bool((np.hypot(offset[:, 0], offset[:, 1]) / math.sqrt(2) + reach <= 1).any())
+
+
+def wrapped_area(area: Area, sphere: Sphere) -> list[Area]:
+    """`area` at each place where the panorama shows it."""
+    return [each.area for each in placed(PolygonOutline(area), sphere) if isinstance(each, PolygonOutline)]
 
 
 def _meet(box: Box, window: Window) -> bool:

@@ -1,25 +1,19 @@
-"""The pixels behind a mask, replaced by what can never be turned back into them.
+"""The pixels behind a mask, replaced by the layers that lie over them.
 
-`blur` and `pixelate` show the noisy cells of `cells.py`, smoothly or as blocks; `fill` shows a constant and depends on
-nothing. The obscured picture has full weight in the core of a region and fades over its feather, outside of it.
+A layer has full weight in the core of its region and fades over its feather, outside of it.
 """
 
-from dataclasses import InitVar, dataclass
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
 
-from service.imaging.cells import disturb, enlarge, enlarge_part, grid, measure, paint
-from service.imaging.color import from_rgb8, to_rgb8
+from service.imaging.cells import enlarge
 from service.imaging.detections import Float32
-from service.imaging.masking import Mask, Region
-from service.imaging.outlines import Window
-from service.imaging.raster import ColorModel, Pixels, Raster
-from service.policy import Obscure
-
-GRAY = 128
-"""What `fill` shows, in 8-bit RGB."""
+from service.imaging.layers import SEAL, Cover, Layer, cover
+from service.imaging.masking import Mask
+from service.imaging.raster import Pixels, Raster
 
 BAND_PIXELS = 100_000
 """Pixels that are composited at a time: what is blended stays in the processor's cache, and memory is bounded."""
@@ -28,105 +22,20 @@ BAND_ROWS = 64
 """Rows of a band at least: a polygon's feather has to look at the rows above and below it, too."""
 
 
-class _Seal:
-    """Only this module has one."""
-
-
-_SEAL: Final = _Seal()
-
-
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """What one region shows: `cells` (rows, columns, color channels), enlarged over `frame`.
-
-    `window`: what the region may change, not empty. It lies in `frame`, whose edges are those of cells: see `part`.
-    """
-
-    region: Region
-    window: Window
-    frame: Window
-    cells: Pixels
-
-    def part(self, window: Window) -> Pixels:
-        """What is shown in `window`, inside `frame`, in upright pixels: (h, w, C)."""
-        x1, y1, x2, y2 = self.frame
-        place = (window[0] - x1, window[1] - y1, window[2] - x1, window[3] - y1)
-        return enlarge_part(self.cells, (x2 - x1, y2 - y1), place, smooth=self.smooth)
-
-    @property
-    def smooth(self) -> bool:
-        return self.region.obscure is Obscure.BLUR
-
-
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """A raster with everything that its mask names hidden. Only `obscure` makes one, and only it can be encoded.
-
-    `layers`: what lies over the picture, the undermost first; with `mask`, all that the raster was changed by.
-    """
-
-    raster: Raster
-    mask: Mask
-    layers: tuple[Layer, ...]
-    seal: InitVar[_Seal]
-
-    def __post_init__(self, seal: _Seal) -> None:
-        if seal is not _SEAL:
-            raise TypeError("only obscure() makes a Composite")
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """x1, y1, x2, y2 in upright pixels; outside of them nothing has changed."""
-        return tuple(sorted({layer.window for layer in self.layers}))
+class Composite(Cover):
+    """A cover, and in `raster` the picture with it over it. Only `obscure` makes one, and only it can be encoded."""
 
 
 def obscure(raster: Raster, mask: Mask, secret: bytes) -> Composite:
     """`raster` with every region of `mask` made unrecognizable, in place: the raster is used up.
 
-    The alpha channel could show what the colors no longer do, so inside a region it becomes the region's mean (opaque
-    for `fill`); an opaque picture stays opaque. Colors under transparent pixels are obscured like all others.
-
-    Raises ValueError if the mask is for a picture of another size, the secret is empty or the pixels are read-only.
+    Raises ValueError as `cover` does, and if the pixels are read-only.
     """
-    if (mask.width, mask.height) != (raster.width, raster.height):
-        raise ValueError("the mask is for a picture of another size")
-    if not secret:
-        raise ValueError("the noise needs a secret")
-    layers = []
-    for region in _order(mask.regions):
-        window = mask.window(region)
-        if window[0] < window[2] and window[1] < window[3]:
-            layer = _layer(raster, region, window, secret)
-            _composite(raster, mask, layer, _shown(raster, layer))
-            layers.append(layer)
-    return Composite(raster, mask, tuple(layers), _SEAL)
-
-
-def _order(regions: tuple[Region, ...]) -> list[Region]:
-    """Large before small, each measuring what is composited already, so that no overlap reveals anything.
-
-    Fills come first, so that no other region measures what they hide, and once more at the end, so that they are flat.
-    """
-    ordered = sorted(regions, key=_size, reverse=True)
-    fills = [r for r in ordered if r.obscure is Obscure.FILL]
-    others = [r for r in ordered if r.obscure is not Obscure.FILL]
-    return [*fills, *others, *fills] if others else fills
-
-
-def _size(region: Region) -> tuple[float, ...]:
-    x1, y1, x2, y2 = region.outline.bounds
-    return ((x2 - x1) * (y2 - y1), x1, y1, x2, y2)
-
-
-def _layer(raster: Raster, region: Region, window: Window, secret: bytes) -> Layer:
-    if region.obscure is Obscure.FILL:
-        gray = from_rgb8(np.full((1, 1, 3), GRAY, np.uint8), raster.color, raster.pixels.dtype)
-        return Layer(region, window, window, gray)
-    measured = grid(region, raster.width, raster.height)
-    x1, y1, x2, y2 = measured.window
-    means = measure(to_rgb8(raster.upright[y1:y2, x1:x2], raster.color), measured)
-    noisy = disturb(means, measured, secret, colored=raster.color is not ColorModel.GRAY)
-    return Layer(region, window, measured.window, from_rgb8(paint(noisy), raster.color, raster.pixels.dtype))
+    over = cover(raster, mask, secret)
+    for layer in over.layers:
+        _composite(raster, mask, layer, _shown(raster, layer))
+    return Composite(raster, mask, over.layers, SEAL)
 
 
 def _shown(raster: Raster, layer: Layer) -> Pixels:
@@ -138,9 +47,7 @@ def _shown(raster: Raster, layer: Layer) -> Pixels:
     ]
     if not raster.alpha:
         return shown
-    filled = layer.region.obscure is Obscure.FILL
-    alpha = raster.upright[top:bottom, left:right, -1]
-    opacity = float(np.iinfo(shown.dtype).max) if filled else round(float(alpha.mean()))
+    opacity = round(layer.opacity * float(np.iinfo(shown.dtype).max))
     return np.dstack([shown, np.full(shown.shape[:2], opacity, shown.dtype)])
 
 

@@ -5,7 +5,7 @@ core. `window` is x1, y1, x2, y2 in whole pixels.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import cv2
@@ -41,6 +41,9 @@ class Outline(Protocol):
     def alpha(self, window: Window) -> Float32:
         """Share of the obscured picture in each pixel of `window`: (h, w) float32, exactly 1 in the core."""
 
+    def shifted(self, by: float) -> "Outline":
+        """The same outline `by` pixels to the right."""
+
 
 @dataclass(frozen=True, slots=True)
 class EllipseOutline:
@@ -75,7 +78,10 @@ class EllipseOutline:
         np.subtract(np.float32(self._reach), distance, out=distance)
         # A hair wider than the ellipse, so that rounding takes no pixel from the core.
         distance *= np.float32(1.0001 / (self._reach - 1))
-        return _eased(distance)
+        return eased(distance)
+
+    def shifted(self, by: float) -> "EllipseOutline":
+        return replace(self, x=self.x + by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,11 @@ class BoxOutline:
         columns, rows = np.arange(window[0], window[2]), np.arange(window[1], window[3])
         across = 1 - step * np.maximum(np.maximum(x1 - columns, columns - (x2 - 1)), 0)
         down = 1 - step * np.maximum(np.maximum(y1 - rows, rows - (y2 - 1)), 0)
-        return np.multiply.outer(_eased(down.astype(np.float32)), _eased(across.astype(np.float32)))
+        return np.multiply.outer(eased(down.astype(np.float32)), eased(across.astype(np.float32)))
+
+    def shifted(self, by: float) -> "BoxOutline":
+        x1, y1, x2, y2 = self.box
+        return BoxOutline((x1 + by, y1, x2 + by, y2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,10 @@ class PolygonOutline:
         touched, _ = polygon_pixels(self.area, _widened(window, feather))
         distance = cast(Float32, cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
         inner = distance[feather : feather + window[3] - window[1], feather : feather + window[2] - window[0]]
-        return _eased(1 - inner / np.float32(feather + 1))
+        return eased(1 - inner / np.float32(feather + 1))
+
+    def shifted(self, by: float) -> "PolygonOutline":
+        return PolygonOutline(Area(points=tuple((x + by, y) for x, y in self.area.points)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,9 @@ class UnionOutline:
                 place = alpha[y1 - window[1] : y2 - window[1], x1 - window[0] : x2 - window[0]]
                 np.maximum(place, part.alpha((x1, y1, x2, y2)), out=place)
         return alpha
+
+    def shifted(self, by: float) -> "UnionOutline":
+        return UnionOutline(tuple(part.shifted(by) for part in self.parts))
 
 
 def common(one: Window, other: Window) -> Window:
@@ -198,7 +214,7 @@ def _widened(box: Box, by: int) -> Window:
     return x1 - by, y1 - by, x2 + by, y2 + by
 
 
-def _eased(linear: Float32) -> Float32:
+def eased(linear: Float32) -> Float32:
     """Smoothstep of `linear`, clipped to 0..1, in place: flat at both ends, so that the eye finds no edge."""
     np.clip(linear, 0, 1, out=linear)
     square = linear * linear

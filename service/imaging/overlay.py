@@ -1,4 +1,4 @@
-"""The layers of a composite without the picture under them.
+"""The layers of a cover as one.
 
 Laid over one another (Porter and Duff 1984, "over", premultiplied), they are one paint and one weight, and the picture
 shows paint + (1 - weight) × what was there. Whoever has something else there, such as the component planes of a JPEG,
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from service.imaging.detections import Float32
-from service.imaging.obscuring import Composite
+from service.imaging.layers import Cover
 from service.imaging.outlines import Bools, Window, common
 
 
@@ -27,19 +27,19 @@ class Overlay:
     hidden: Bools
 
 
-def overlay(composite: Composite, window: Window) -> Overlay:
-    """All layers of `composite` in `window`, x1, y1, x2, y2 in upright pixels."""
+def overlay(cover: Cover, window: Window) -> Overlay:
+    """All layers of `cover` in `window`, x1, y1, x2, y2 in upright pixels."""
     left, top, right, bottom = window
     shape = (bottom - top, right - left)
-    paint = np.zeros((composite.raster.color.channels + 1, *shape), np.float32)
+    paint = np.zeros((cover.raster.color.channels + 1, *shape), np.float32)
     hidden = np.zeros(shape, np.bool_)
     laid: list[Window] = []
-    for layer in composite.layers:
+    for layer in cover.layers:
         if not _meet(layer.window, window):
             continue
         x1, y1, x2, y2 = part = common(layer.window, window)
         place = np.s_[y1 - top : y2 - top, x1 - left : x2 - left]
-        alpha = composite.mask.alpha(layer.region, part)
+        alpha = cover.mask.alpha(layer.region, part)
         shown = layer.part(part)
         if any(_meet(part, each) for each in laid):
             paint[:, *place] *= 1 - alpha

@@ -1,6 +1,6 @@
 """Pixels in memory, as stored in the file, and the same pixels seen upright."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -51,6 +51,10 @@ class Raster:
             raise ValueError(f"pixels of shape {self.pixels.shape} do not fit {self.color} with alpha={self.alpha}")
         if not 1 <= self.orientation <= 8:  # noqa: PLR2004
             raise ValueError("orientation must be 1..8")
+
+    def without_pixels(self) -> "Raster":
+        """Everything but the pixels, of which only the shape and the dtype are left: read-only zeros in no memory."""
+        return replace(self, pixels=np.broadcast_to(np.zeros((), self.pixels.dtype), self.pixels.shape))
 
     @property
     def upright(self) -> Pixels:

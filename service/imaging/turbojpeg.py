@@ -19,8 +19,12 @@ from service.imaging.dct import Coefficients
 
 NAMES = ("libturbojpeg.so.0", "libturbojpeg.0.dylib", "libturbojpeg.dylib")
 
-COPY_NONE, NO_OUTPUT, PROGRESSIVE, OPTIMIZE = 64, 16, 32, 256
-"""TJXOPT_*: no metadata; read only; progressive; optimal Huffman tables (3.x, unknown to and ignored by 2.x)."""
+PERFECT, COPY_NONE, NO_OUTPUT, PROGRESSIVE, OPTIMIZE = 1, 64, 16, 32, 256
+"""TJXOPT_*: an error if not all of the picture can be turned; no metadata; read only; progressive; optimal Huffman
+tables (3.x, unknown to and ignored by 2.x)."""
+
+TURNS = {2: 1, 3: 6, 4: 2, 5: 3, 6: 5, 7: 4, 8: 7}
+"""TJXOP_* that turns a picture of the EXIF orientation upright."""
 
 STOP_ON_WARNING, LIMIT_SCANS = 8192, 32768
 """TJFLAG_*: damaged data is an error; so are more than 500 scans."""
@@ -114,6 +118,14 @@ class TurboJpeg:
         # Both need the options: those of the first decide whether markers are kept in memory.
         first = _Transform(options=options | NO_OUTPUT, filter=callback)
         return self._call(data, [first, _Transform(options=options, filter=callback)], raised)
+
+    def turn(self, data: bytes, orientation: int, *, progressive: bool, optimize: bool = False) -> bytes:
+        """`data`, a JPEG of the EXIF `orientation` 2..8, stored upright; as `transform` otherwise.
+
+        Raises CorruptImage, and Unsupported if it is no whole number of MCUs.
+        """
+        options = COPY_NONE | PERFECT | (PROGRESSIVE if progressive else 0) | (OPTIMIZE if optimize else 0)
+        return self._call(data, [_Transform(operation=TURNS[orientation], options=options)])
 
     def _call(self, data: bytes, transforms: list[_Transform], raised: Iterable[BaseException] = ()) -> bytes:
         library, count = self._library, len(transforms)

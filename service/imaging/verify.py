@@ -13,8 +13,8 @@ from service.imaging.containers import jpeg, png, tiff, webp
 from service.imaging.containers.ifd import TiffReader
 from service.imaging.exif_tags import Group, Selection
 from service.imaging.formats import ImageFormat
+from service.imaging.layers import Cover
 from service.imaging.metadata import STRIP, Carried, carried
-from service.imaging.obscuring import Composite
 from service.imaging.verify_avif import check_avif
 from service.imaging.verify_bmp import check_bmp
 from service.imaging.verify_metadata import HEADER, check_directories, check_exif, check_xmp, require, unclaimed
@@ -29,12 +29,12 @@ MOST_PER_TAG = 16
 TIFF_OWN = tiff.WRITTEN | {tiff.XMP, tiff.ICC}
 
 
-def verify(data: bytes, to: ImageFormat, composite: Composite, keep: MetadataPolicy = STRIP) -> None:
-    """Returns if `data` is a `to` file with the size, turn and metadata that `composite` and `keep` call for alone.
+def verify(data: bytes, to: ImageFormat, cover: Cover, keep: MetadataPolicy = STRIP) -> None:
+    """Returns if `data` is a `to` file of the size, turn and metadata that the picture of `cover` and `keep` call for.
 
     Raises OutputRefused, whose `cause` says what was found.
     """
-    expected = carried(composite.raster, to, keep)
+    expected = carried(cover.raster, to, keep)
     try:
         if expected.xmp:
             check_xmp(expected.xmp, keep)
@@ -114,8 +114,8 @@ def _check_png(data: bytes, expected: Carried, _: MetadataPolicy) -> None:
     others = [each for each in chunks if each.name != b"IDAT"]
     payloads = {each.name: data[each.start + 8 : each.end - 4] for each in others}
     require(len(payloads) == len(others), "a chunk twice")
-    for each in others:
-        crc = zlib.crc32(data[each.start + 4 : each.end - 4])
+    for each in chunks:
+        crc = zlib.crc32(memoryview(data)[each.start + 4 : each.end - 4])
         require(data[each.end - 4 : each.end] == struct.pack(">I", crc), "a wrong checksum")
     require(struct.unpack_from(">II", payloads.pop(b"IHDR")) == (expected.width, expected.height), "another size")
     require(payloads.pop(b"IEND") == b"", "bytes in IEND")

@@ -7,7 +7,7 @@ outside the picture and is made of the repeated border.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import cast
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.imaging.color import to_rgb8
-from service.imaging.raster import Raster, UInt8Image, upright_view
+from service.imaging.raster import ColorModel, Pixels, Raster, UInt8Image, upright_view
 from service.policy import Effort
 
 PAD = 114
@@ -41,6 +41,7 @@ class View:
 
     `level`: 0 full resolution, k ≥ 1 halved k times, -1 doubled. `x`, `y`: the tile's corner in level pixels. `width`,
     `height`: of the tile; where it reaches over the level it is padded. `picture_width`, `picture_height`: upright.
+    `wraps`: the level's right edge is followed by its left one, as in a panorama.
     """
 
     level: int
@@ -50,6 +51,7 @@ class View:
     height: int
     picture_width: int
     picture_height: int
+    wraps: bool = False
 
     @property
     def scale(self) -> float:
@@ -92,13 +94,13 @@ def plan_views(
     return tuple(
         View(level, x, y, tile_width, tile_height, width, height)
         for level in levels
-        for y in _starts(level_side(height, level), tile_height, overlap)
-        for x in _starts(level_side(width, level), tile_width, overlap)
+        for y in covering(level_side(height, level), tile_height, overlap)
+        for x in covering(level_side(width, level), tile_width, overlap)
     )
 
 
-def _starts(side: int, tile: int, overlap: int) -> tuple[int, ...]:
-    """Where tiles begin along one side, spread evenly; neighbors share at least `overlap`."""
+def covering(side: int, tile: int, overlap: int) -> tuple[int, ...]:
+    """Where tiles begin along one `side`, spread evenly; neighbors share at least `overlap`."""
     if side <= tile:
         return (0,)
     gaps = math.ceil((side - tile) / (tile - overlap))
@@ -108,11 +110,15 @@ def _starts(side: int, tile: int, overlap: int) -> tuple[int, ...]:
 def to_picture(boxes: npt.NDArray[np.float32], view: View) -> npt.NDArray[np.float32]:
     """`boxes` (…, 4) x1, y1, x2, y2 in pixels of the tile of `view`, as upright picture pixels, clipped to the picture.
 
-    A box that lies only in padding keeps no area (x1 = x2 or y1 = y2): drop what has none.
+    A box that lies only in padding keeps no area (x1 = x2 or y1 = y2): drop what has none. Where the picture wraps, a
+    box is not clipped at its sides: it may begin before the left edge or end beyond the right one.
     """
     corner = np.array([view.x, view.y, view.x, view.y], np.float64)
     limit = np.array([view.picture_width, view.picture_height] * 2, np.float64)
-    return np.clip((boxes + corner) / view.scale, 0, limit).astype(np.float32)
+    least = np.zeros(4)
+    if view.wraps:
+        least[[0, 2]], limit[[0, 2]] = -np.inf, np.inf
+    return np.clip((boxes + corner) / view.scale, least, limit).astype(np.float32)
 
 
 class Pyramid:
@@ -135,13 +141,27 @@ class Pyramid:
         """
         if (view.picture_width, view.picture_height) != (self._raster.width, self._raster.height):
             raise ValueError("the view was planned for a picture of another size")
-        shown = self._doubled(view) if view.level == DOUBLED else self._cropped(view)
+        shown = np.concatenate([self._window(part) for part in _parts(view)], axis=1)
         height, width = shown.shape[:2]
         if (height, width) == (view.height, view.width):
-            return np.array(shown, order="C")
+            return shown
         tile = np.full((view.height, view.width, 3), PAD, np.uint8)
         tile[:height, :width] = shown
         return tile
+
+    def level(self, level: int) -> UInt8Image | Pixels:
+        """Level `level` ≥ 0 seen upright, strided: (h, w, C) as in the raster at level 0, (h, w, 3) RGB above."""
+        if level == 0:
+            return self._raster.upright
+        return upright_view(self._level(level), self._raster.orientation)
+
+    @property
+    def color(self) -> ColorModel:
+        """Of level 0."""
+        return self._raster.color
+
+    def _window(self, view: View) -> UInt8Image:
+        return self._doubled(view) if view.level == DOUBLED else self._cropped(view)
 
     def _cropped(self, view: View) -> UInt8Image:
         rows, columns = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
@@ -184,6 +204,15 @@ class Pyramid:
                 band = cast(UInt8Image, cv2.copyMakeBorder(band, *sides, cv2.BORDER_REPLICATE))
             half[begin:end] = cv2.resize(band, (half.shape[1], end - begin), interpolation=cv2.INTER_AREA)
         return half
+
+
+def _parts(view: View) -> list[View]:
+    """`view` as windows that do not cross the seam, from left to right."""
+    width = view.level_size[0]
+    beyond = view.x + view.width - width
+    if not view.wraps or beyond <= 0:
+        return [view]
+    return [replace(view, width=view.width - beyond), replace(view, x=0, width=min(beyond, width))]
 
 
 def _source(begin: int, end: int, side: int) -> tuple[slice, slice]:

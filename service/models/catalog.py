@@ -1,4 +1,8 @@
-"""Which models there are: `model_repository/<name>/model.json`, read once and checked against the files."""
+"""Which models there are: `model_repository/<name>/model.json`, read once and checked against the files.
+
+That entry names the version that is wanted. Other versions that may answer while a server is changed over, or after it
+was changed back, have an entry of their own, `<name>/<version>/model.json`.
+"""
 
 import json
 from collections.abc import Sequence
@@ -51,29 +55,57 @@ class ModelSpec(BaseModel):
         )
 
 
-class Catalog:
-    """The models of one repository folder, by name."""
+ENTRY = "model.json"
+OWN = frozenset({"version", "sha256", "license"})
+"""What may differ between accepted versions of a model: anything else is another policy, or another tile."""
 
-    def __init__(self, root: Path, specs: Sequence[ModelSpec]) -> None:
+
+class Catalog:
+    """The models of one repository folder, by name: `specs` are the wanted versions, `others` are accepted as well."""
+
+    def __init__(self, root: Path, specs: Sequence[ModelSpec], others: Sequence[ModelSpec] = ()) -> None:
         self.root = root
         self.specs = tuple(sorted(specs, key=lambda s: s.name))
+        self.others = tuple(sorted(others, key=lambda s: (s.name, -int(s.version))))
 
     @classmethod
     def read(cls, root: Path) -> "Catalog":
         """Every `<root>/<name>/model.json`. Raises ValueError, naming the file, if one is missing, wrong or doubled."""
-        specs = []
-        for path in sorted(root.glob("*/model.json")):
-            try:
-                spec = ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
+        specs, others = [], []
+        for path in sorted(root.glob(f"*/{ENTRY}")):
+            spec = _read(path)
             if spec.name != path.parent.name:
                 raise ValueError(f"{path}: the name is {spec.name!r}, the folder says {path.parent.name!r}")
             specs.append(spec)
+            for each in sorted(path.parent.glob(f"*/{ENTRY}")):
+                other = _read(each)
+                if other.version != each.parent.name:
+                    raise ValueError(f"{each}: the version is {other.version}, the folder says {each.parent.name!r}")
+                if other.version == spec.version:
+                    raise ValueError(f"{each}: {path} describes this version already")
+                if other.model_dump(exclude=set(OWN)) != spec.model_dump(exclude=set(OWN)):
+                    raise ValueError(f"{each}: accepted beside {path}, so only {', '.join(sorted(OWN))} may differ")
+                others.append(other)
         if not specs:
-            raise ValueError(f"{root}: no model.json in any folder; run 'veil models build'")
-        return cls(root, specs)
+            raise ValueError(f"{root}: no {ENTRY} in any folder; run 'veil models build'")
+        return cls(root, specs, others)
+
+    def versions(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
+        """Every accepted version of the model that `spec` is one of: the wanted one first, then the newest first."""
+        return tuple(each for each in (*self.specs, *self.others) if each.name == spec.name)
+
+    def entry(self, spec: ModelSpec) -> Path:
+        """The catalog entry of `spec`."""
+        folder = self.root / spec.name
+        return folder / ENTRY if spec in self.specs else folder / spec.version / ENTRY
 
     def file(self, spec: ModelSpec) -> Path:
         """The ONNX file of `spec`."""
         return self.root / spec.name / spec.version / "model.onnx"
+
+
+def _read(path: Path) -> ModelSpec:
+    try:
+        return ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -5,12 +5,13 @@ names, types and shapes are in it, and the checksum of the ONNX file that the en
 tells what it talks to.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from service.models.catalog import ModelSpec
 
 CHECKSUM = "onnx_sha256"
-"""Name of the parameter that carries the checksum."""
+"""Name of the parameter that carries the checksum; with several versions, of each, `<name>_<version>`."""
 
 QUEUE_DELAY_MICROSECONDS = 2000
 """How long Triton waits for more tiles to fill a batch."""
@@ -34,7 +35,7 @@ name: "{name}"
 backend: "{engine}"
 default_model_filename: "{file}"
 max_batch_size: {max_batch}
-version_policy {{ specific {{ versions: [ {version} ] }} }}
+version_policy {{ specific {{ versions: [ {versions} ] }} }}
 input [
   {{ name: "tiles" data_type: TYPE_UINT8 dims: [ {height}, {width}, 3 ] }}
 ]
@@ -62,21 +63,28 @@ model_warmup [
 ]
 """
 
+_VERSION = 'parameters {{ key: "{name}" value {{ string_value: "{sha256}" }} }}\n'
+
 _ONE_THREAD = """\
 parameters { key: "intra_op_thread_count" value { string_value: "1" } }
 parameters { key: "inter_op_thread_count" value { string_value: "1" } }
 """
 
 
-def triton_config(spec: ModelSpec, engine: TritonEngine) -> str:
-    """The text of `config.pbtxt` for `spec` on `engine`."""
+def version_checksum(spec: ModelSpec) -> str:
+    """Name of the parameter that carries the checksum of this version, where a server has several."""
+    return f"{CHECKSUM}_{spec.version}"
+
+
+def triton_config(spec: ModelSpec, engine: TritonEngine, others: Sequence[ModelSpec] = ()) -> str:
+    """The text of `config.pbtxt` for `spec`, and `others` of its versions beside it, on `engine`."""
     on_gpu = engine is TritonEngine.TENSORRT
     values = {
         "name": spec.name,
         "engine": engine.value,
         "file": FILES[engine],
         "max_batch": spec.max_batch,
-        "version": spec.version,
+        "versions": ", ".join(each.version for each in (spec, *others)),
         "height": spec.tile_height,
         "width": spec.tile_width,
         "slots": spec.max_detections,
@@ -91,4 +99,6 @@ def triton_config(spec: ModelSpec, engine: TritonEngine) -> str:
     extra = _WARM_UP.format(**values) if on_gpu else ""
     if engine is TritonEngine.ONNXRUNTIME:
         extra = _ONE_THREAD
+    if others:
+        extra += "".join(_VERSION.format(name=version_checksum(e), sha256=e.sha256) for e in (spec, *others))
     return _TEMPLATE.format(labels=labels, extra=extra, **values)

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,20 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def verify_file(catalog: Catalog, spec: ModelSpec) -> Problem | None:
+    """What is wrong with the file of `spec`: missing, unreadable or with another checksum. None if it is right."""
+    try:
+        found = sha256_of(catalog.file(spec))
+    except FileNotFoundError:
+        return Problem(spec.label, "the file is missing")
+    except OSError as error:
+        return Problem(spec.label, f"the file cannot be read ({error.strerror})")
+    if found != spec.sha256:
+        return Problem(spec.label, f"the file's SHA-256 is {found}, the catalog says {spec.sha256}")
+    return None
+
+
 def verify_files(catalog: Catalog) -> list[Problem]:
-    """What is wrong with each model's file: missing, unreadable or with another checksum. Empty if all are right."""
-    problems = []
-    for spec in catalog.specs:
-        file = catalog.file(spec)
-        try:
-            found = sha256_of(file)
-        except FileNotFoundError:
-            problems.append(Problem(spec.label, "the file is missing"))
-        except OSError as error:
-            problems.append(Problem(spec.label, f"the file cannot be read ({error.strerror})"))
-        else:
-            if found != spec.sha256:
-                text = f"the file's SHA-256 is {found}, the catalog says {spec.sha256}"
-                problems.append(Problem(spec.label, text))
-    return problems
+    """What is wrong with each model's file, accepted versions too. Empty if all are right."""
+    found = (verify_file(catalog, spec) for spec in (*catalog.specs, *catalog.others))
+    return [problem for problem in found if problem is not None]

@@ -1,9 +1,9 @@
-"""Prometheus metrics of one process, in a registry of their own, served on a port of their own."""
+"""Prometheus metrics of one process, in a registry of their own."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -55,6 +55,26 @@ class Metrics:
             "veil_receipts_lost", "Requests that ended without a stored receipt.", registry=self.registry
         )
 
+        self._connections_ended = Counter(
+            "veil_connections_ended",
+            "Connections that the service ended: too slow, too large a head, too many, or not HTTP.",
+            ["problem"],
+            registry=self.registry,
+        )
+        self._certificate = Gauge(
+            "veil_tls_certificate_expiry_timestamp_seconds",
+            "When the TLS certificate in use ends; 0 without TLS.",
+            registry=self.registry,
+        )
+        self._proven = Gauge(
+            "veil_model_proven",
+            "Whether the model's file and golden answers were right when last looked at; pictures are refused if not.",
+            ["model"],
+            registry=self.registry,
+        )
+        self._version = Gauge(
+            "veil_model_version", "Version of the model that answers.", ["model"], registry=self.registry
+        )
         self._places = Gauge(
             "veil_admission_places", "Requests that were admitted and not yet answered.", registry=self.registry
         )
@@ -84,23 +104,24 @@ class Metrics:
     def receipt_lost(self) -> None:
         self._receipts_lost.inc()
 
+    def connection_ended(self, problem: str) -> None:
+        self._connections_ended.labels(problem).inc()
+
     def watch_admission(self, places: Callable[[], int], waiting: Callable[[], int]) -> None:
         """Asks on each scrape: requests that hold a place, and those of them that do not have a worker yet."""
         self._places.set_function(places)
         self._waiting.set_function(waiting)
 
+    def watch_certificate(self, expires: Callable[[], float]) -> None:
+        """Asks on each scrape: when the certificate of the API's port ends, in seconds since 1970."""
+        self._certificate.set_function(expires)
 
-@contextmanager
-def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
-    """Serves `registry` on http://host:port/metrics while the block runs; gives the port (0 takes a free one).
+    def watch_models(self, names: Iterable[str], proven: Callable[[str], bool], version: Callable[[str], str]) -> None:
+        """Asks on each scrape: whether each model is proven to be the right one, and which version answers."""
+        for name in names:
+            self._proven.labels(name).set_function(partial(_number, proven, name))
+            self._version.labels(name).set_function(partial(_number, version, name))
 
-    Raises OSError if the address cannot be taken. The server has threads of its own, so a busy event loop does not
-    delay a scrape.
-    """
-    server, thread = start_http_server(port, host, registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+def _number(ask: Callable[[str], str | bool], name: str) -> float:
+    return float(ask(name))

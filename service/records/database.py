@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Insert, RowMapping, Select, Table, Update
+from sqlalchemy import CompoundSelect, Insert, RowMapping, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -56,7 +56,9 @@ class Database:
             await asyncio.wait(self._running, timeout=CLOSING_SECONDS)
         await self._engine.dispose()
 
-    async def rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
+    async def rows(
+        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+    ) -> Sequence[RowMapping]:
         """What `statement` selects. Raises RecordStoreUnavailable."""
 
         async def fetch(connection: AsyncConnection) -> Sequence[RowMapping]:
@@ -65,27 +67,41 @@ class Database:
 
         return await self._bounded(fetch, writes=False, seconds=self._timeout)
 
-    async def execute(self, statement: Insert | Update) -> None:
-        """Returns when what `statement` writes is committed to disk.
+    async def execute(self, *statements: Insert | Update) -> None:
+        """Returns when what `statements` write, in one transaction, is committed to disk.
 
-        It must be repeatable: it is sent again on a fresh connection if the pooled one turns out to be dead, and the
-        first one may have been committed. Raises RecordStoreUnavailable (it is then unknown whether the write was
-        committed), and IntegrityError where a constraint forbids it.
+        They must be repeatable: they are sent again on a fresh connection if the pooled one turns out to be dead, and
+        the first ones may have been committed. Raises RecordStoreUnavailable (it is then unknown whether the write was
+        committed), and IntegrityError where a constraint or a trigger forbids it.
         """
 
         async def send(connection: AsyncConnection) -> None:
-            await connection.execute(statement)
+            for statement in statements:
+                await connection.execute(statement)
 
         await self._bounded(send, writes=True, seconds=self._timeout)
+
+    async def transaction(self, work: Work[T]) -> T:
+        """What `work` gives, run in one writing transaction and committed. Raises as `execute`, and what `work` raises.
+
+        `work` is called again if the pooled connection turns out to be dead.
+        """
+        return await self._bounded(work, writes=True, seconds=self._timeout)
+
+    @property
+    def on_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
 
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows `on_conflict_do_nothing`, which makes writing repeatable."""
         return sqlite.insert(table) if self._engine.dialect.name == "sqlite" else postgresql.insert(table)
 
     async def check(self) -> None:
-        """Raises RecordStoreUnavailable unless the database answers and has the schema that this version needs."""
+        """Raises RecordStoreUnavailable unless the database answers and has a schema that this version can work with:
+        its own, or a newer one that only has more, see `migrations.serves`.
+        """
         current, head = await self.current_revision(), self.head_revision()
-        if current != head:
+        if not migrations.serves(current):
             raise RecordStoreUnavailable(
                 "The record store is not ready: its schema is not the one that this version needs.",
                 cause=f"the schema is at {current or 'nothing'}, this version needs {head}; run 'veil migrate'",
@@ -105,10 +121,10 @@ class Database:
     async def migrate(self) -> None:
         """Brings the schema to the head revision, or leaves it as it was. Any number of replicas may do so at once.
 
-        Raises RecordStoreUnavailable, also for a schema that is newer than this version.
+        A newer schema that serves this version stays. Raises RecordStoreUnavailable, also for one that does not serve.
         """
         current = await self.current_revision()
-        if current == self.head_revision():
+        if migrations.serves(current):
             return
         if current is not None and current not in migrations.known():
             raise RecordStoreUnavailable(

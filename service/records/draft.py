@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from service import __version__
 from service.records.receipt import DetectionFacts, InputFacts, ModelFacts, Outcome, OutputFacts, Receipt, ResidualFacts
+from service.records.statement import detections_digest
 
 
 @dataclass(slots=True)
@@ -72,4 +73,5 @@ class Draft:
             detections=self.detections,
             residual=self.residual,
             timings_ms=dict(self.timings_ms),
+            detections_digest=detections_digest(self.detections),
         )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -48,7 +49,7 @@ def _postgresql(url: URL, pool_size: int, timeout: float) -> AsyncEngine:
     options = f"-c synchronous_commit=on -c statement_timeout={patience_ms} -c timezone=UTC"
     given = url.query.get("options", "")
     options = " ".join([options, *([given] if isinstance(given, str) else given)]).strip()
-    return create_async_engine(
+    engine = create_async_engine(
         url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
         pool_size=pool_size,
         max_overflow=0,
@@ -63,6 +64,17 @@ def _postgresql(url: URL, pool_size: int, timeout: float) -> AsyncEngine:
             "prepare_threshold": None,
         },
     )
+    # Before SQLAlchemy's own first questions, which such a database answers with bytes.
+    event.listen(engine.sync_engine, "connect", _require_utf8, insert=True)
+    return engine
+
+
+def _require_utf8(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Raises psycopg.NotSupportedError for a database of another encoding: it could not hold every text."""
+    driver = connection.driver_connection
+    encoding = driver.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise psycopg.NotSupportedError(f"the database has the encoding {encoding}; make it with ENCODING 'UTF8'")
 
 
 def _sqlite(url: URL, pool_size: int, timeout: float) -> AsyncEngine:

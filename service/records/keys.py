@@ -12,19 +12,23 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import RowMapping, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.errors import InvalidRequest, OptionProblem
+from service.errors import InvalidRequest, OptionProblem, Unauthenticated
+from service.records.audit import COMMAND_LINE, Action, Actor, record
 from service.records.database import Database
+from service.records.key import Key, Quota, Role, Terms
 from service.records.tables import api_keys
+
+__all__ = ["Key", "KeyRepository", "Quota", "Role", "Terms"]
 
 TOKEN: Final = re.compile(r"veil_([0-9a-f]{16})_([A-Za-z0-9_-]{43})", re.ASCII)
 SECRET_BYTES: Final = 32
 MAX_NAME: Final = 100
+MAX_QUOTA: Final = 1_000_000
 
 CACHE_SECONDS: Final = 10.0
 """How long a replica trusts a key without asking again, so also how long a revoked key may still work elsewhere.
@@ -33,27 +37,8 @@ A database that is away for a moment then fails the request at its receipt, not 
 """
 CACHE_KEYS: Final = 1024
 
-
-class Role(StrEnum):
-    """What a key may do; `api.auth` has the table."""
-
-    ANONYMIZE = "anonymize"
-    """Send pictures, and read the receipts of its own."""
-    READ = "read"
-    """Read all receipts; send no pictures."""
-    ADMIN = "admin"
-    """Everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key without its secret; `revoked_at` is None while it is valid."""
-
-    id: str
-    name: str
-    role: Role
-    created_at: datetime
-    revoked_at: datetime | None
+KNOWN: Final = api_keys.c.role.in_([role.value for role in Role])
+"""Keys whose role a newer version brought, see `migrations.serves`, are none here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +55,41 @@ class KeyRepository:
         self._database = database
         self._cache: dict[str, _Cached] = {}
 
-    async def create(self, name: str, role: Role) -> tuple[Key, str]:
-        """A new key and its token, which nobody can read again. Raises InvalidRequest if the name is taken or wrong."""
-        if not (0 < len(name) <= MAX_NAME and name.isprintable()):
-            raise InvalidRequest([OptionProblem("/name", f"give 1 to {MAX_NAME} printable characters")])
-        key = Key(secrets.token_hex(8), name, Role(role), datetime.now(UTC), None)
+    async def create(
+        self, name: str, role: Role, terms: Terms | None = None, *, by: Actor = COMMAND_LINE
+    ) -> tuple[Key, str]:
+        """A new key and its token, which nobody can read again; its making is audited.
+
+        `terms.options` are taken as they are: `api.options` knows which make sense. Raises InvalidRequest if the name
+        is taken, or anything else about it is wrong.
+        """
+        terms = terms or Terms()
+        now = datetime.now(UTC)
+        if problems := _problems(name, terms, now):
+            raise InvalidRequest(problems)
+        key = Key(secrets.token_hex(8), name, Role(role), now, None, terms)
         token = f"veil_{key.id}_{secrets.token_urlsafe(SECRET_BYTES)}"
         statement = self._database.insert(api_keys).values(
-            id=key.id, name=name, role=key.role.value, hash=_hash(token), created_at=key.created_at
+            id=key.id,
+            name=name,
+            role=key.role.value,
+            hash=_hash(token),
+            created_at=now,
+            expires_at=terms.expires_at,
+            quota_requests=terms.quota.requests,
+            quota_megapixels=terms.quota.megapixels,
+            options=dict(terms.options),
+            fixed=sorted(terms.fixed),
         )
         statement = statement.on_conflict_do_nothing(index_elements=[api_keys.c.id])
         try:
-            await self._database.execute(statement)
+            await self._database.execute(statement, record(self._database, by, Action.KEY_CREATED, key.id, _facts(key)))
         except IntegrityError:
             raise InvalidRequest([OptionProblem("/name", "there is a key with this name already")]) from None
         return key, token
 
     async def authenticate(self, token: str) -> Key | None:
-        """The valid key that `token` is of, None if there is none.
+        """The valid key that `token` is of, None if there is none. Raises Unauthenticated if it has expired.
 
         Valid keys are remembered for CACHE_SECONDS. Unknown ones are not: each costs a look-up by primary key, and
         remembering them would let anybody fill the memory.
@@ -100,33 +102,44 @@ class KeyRepository:
             known = await self._look_up(parts[1])
         if known is None or not hmac.compare_digest(known.hash, _hash(token)):
             return None
+        if known.key.expired(datetime.now(UTC)):
+            # Said only to who holds the secret.
+            raise Unauthenticated("This API key has expired.")
         return known.key
+
+    async def get(self, id_or_name: str) -> Key | None:
+        """The key with this id or, if there is none, with this name; None if there is neither."""
+        named = select(api_keys).where(KNOWN, or_(api_keys.c.id == id_or_name, api_keys.c.name == id_or_name))
+        found = sorted(map(_key, await self._database.rows(named)), key=lambda key: key.id != id_or_name)
+        return found[0] if found else None
 
     async def list(self) -> tuple[Key, ...]:
         """All keys, revoked ones too, oldest first."""
-        statement = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        statement = select(api_keys).where(KNOWN).order_by(api_keys.c.created_at, api_keys.c.id)
         return tuple(_key(row) for row in await self._database.rows(statement))
 
-    async def revoke(self, id_or_name: str) -> Key:
-        """Ends a key for good, and gives it; other replicas notice within CACHE_SECONDS.
+    async def revoke(self, id_or_name: str, *, by: Actor = COMMAND_LINE) -> Key:
+        """Ends a key for good, audited, and gives it; other replicas notice within CACHE_SECONDS.
 
         Raises InvalidRequest if there is no such key.
         """
-        named = select(api_keys).where(or_(api_keys.c.id == id_or_name, api_keys.c.name == id_or_name))
-        found = sorted(map(_key, await self._database.rows(named)), key=lambda key: key.id != id_or_name)
-        if not found:
+        key = await self.get(id_or_name)
+        if key is None:
             raise InvalidRequest([OptionProblem("/key", "there is no key with this id or name")])
-        key = found[0]
         if key.revoked_at is None:
             key = replace(key, revoked_at=datetime.now(UTC))
             which = (api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
-            await self._database.execute(update(api_keys).where(*which).values(revoked_at=key.revoked_at))
+            await self._database.execute(
+                update(api_keys).where(*which).values(revoked_at=key.revoked_at),
+                record(self._database, by, Action.KEY_REVOKED, key.id, {"role": key.role.value}),
+            )
         self._cache.pop(key.id, None)
         return key
 
     async def any_active(self) -> bool:
-        """Whether there is a key that is not revoked."""
-        statement = select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None)).limit(1)
+        """Whether there is a key that is neither revoked nor expired."""
+        unexpired = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > datetime.now(UTC))
+        statement = select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None), unexpired).limit(1)
         return bool(await self._database.rows(statement))
 
     async def _look_up(self, id: str) -> _Cached | None:
@@ -134,7 +147,7 @@ class KeyRepository:
         self._cache.pop(id, None)
         # Counted from before the look-up: an answer that was long under way is that much older.
         until = time.monotonic() + CACHE_SECONDS
-        statement = select(api_keys).where(api_keys.c.id == id, api_keys.c.revoked_at.is_(None))
+        statement = select(api_keys).where(KNOWN, api_keys.c.id == id, api_keys.c.revoked_at.is_(None))
         rows = await self._database.rows(statement)
         if not rows:
             return None
@@ -149,4 +162,35 @@ def _hash(token: str) -> str:
 
 
 def _key(row: RowMapping) -> Key:
-    return Key(row["id"], row["name"], Role(row["role"]), row["created_at"], row["revoked_at"])
+    terms = Terms(
+        expires_at=row["expires_at"],
+        quota=Quota(row["quota_requests"], row["quota_megapixels"]),
+        options=dict(row["options"] or {}),
+        fixed=frozenset(row["fixed"] or ()),
+    )
+    return Key(row["id"], row["name"], Role(row["role"]), row["created_at"], row["revoked_at"], terms)
+
+
+def _facts(key: Key) -> dict[str, Any]:
+    """What the audit says of a new key: its terms, by names and numbers."""
+    terms = key.terms
+    return {
+        "role": key.role.value,
+        "expires_at": None if terms.expires_at is None else terms.expires_at.isoformat(),
+        "quota_requests": terms.quota.requests,
+        "quota_megapixels": terms.quota.megapixels,
+        "options": sorted(terms.options),
+        "fixed": sorted(terms.fixed),
+    }
+
+
+def _problems(name: str, terms: Terms, now: datetime) -> list[OptionProblem]:
+    problems = []
+    if not (0 < len(name) <= MAX_NAME and name.isprintable()):
+        problems.append(OptionProblem("/name", f"give 1 to {MAX_NAME} printable characters"))
+    if terms.expires_at is not None and terms.expires_at <= now:
+        problems.append(OptionProblem("/expires", "give a time in the future"))
+    for field, value in (("requests", terms.quota.requests), ("megapixels", terms.quota.megapixels)):
+        if value is not None and not 1 <= value <= MAX_QUOTA:
+            problems.append(OptionProblem(f"/quota_{field}", f"give 1 to {MAX_QUOTA} a minute"))
+    return problems

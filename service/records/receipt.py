@@ -67,19 +67,25 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class DetectionFacts:
-    """One detection: box (x1, y1, x2, y2) in pixels of the upright picture."""
+    """One detection: box (x1, y1, x2, y2) in pixels of the upright picture.
+
+    `polygon`: points x, y around what was seen in perspective in a panorama, None for all others. In a panorama both
+    may go on beyond the right edge, which is the left one.
+    """
 
     class_name: str
     score: float
     box: tuple[float, float, float, float]
     model: str
+    polygon: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One request's record; `id` is a UUIDv7, times are UTC, `timings_ms` is per stage.
 
-    `residual` is None where the finished picture was not searched again.
+    `residual` is None where the finished picture was not searched again. `detections_digest` stays when the boxes are
+    gone; `signature` is a detached JWS, see `records.signing`.
     """
 
     id: UUID
@@ -101,3 +107,5 @@ class Receipt:
     detections: tuple[DetectionFacts, ...] | None = None
     residual: ResidualFacts | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    detections_digest: str | None = None
+    signature: str | None = None

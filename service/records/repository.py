@@ -120,6 +120,8 @@ def _row(receipt: Receipt) -> dict[str, Any]:
         "residual": None if receipt.residual is None else asdict(receipt.residual),
         "timings_ms": receipt.timings_ms,
         "service_version": receipt.service_version,
+        "detections_digest": receipt.detections_digest,
+        "signature": receipt.signature,
     }
 
 
@@ -148,9 +150,18 @@ def _receipt(row: RowMapping) -> Receipt:
         detections=None if detections is None else tuple(_detection(each) for each in detections),
         residual=None if residual is None else ResidualFacts(residual["count"], ResidualOutcome(residual["outcome"])),
         timings_ms=row["timings_ms"],
+        detections_digest=row["detections_digest"],
+        signature=row["signature"],
     )
 
 
 def _detection(stored: Mapping[str, Any]) -> DetectionFacts:
     x1, y1, x2, y2 = stored["box"]
-    return DetectionFacts(stored["class_name"], stored["score"], (x1, y1, x2, y2), stored["model"])
+    polygon = stored.get("polygon")  # receipts of before panoramas have none
+    return DetectionFacts(
+        stored["class_name"],
+        stored["score"],
+        (x1, y1, x2, y2),
+        stored["model"],
+        None if polygon is None else tuple((x, y) for x, y in polygon),
+    )

@@ -9,6 +9,8 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -25,6 +27,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
     }
 )
 
@@ -85,6 +88,8 @@ receipts = Table(
     Column("residual", json_type()),
     Column("timings_ms", json_type(), nullable=False),
     Column("service_version", String(32), nullable=False),
+    Column("detections_digest", String(64)),
+    Column("signature", String(400)),
     CheckConstraint("outcome IN ('ok', 'rejected', 'failed')", name="outcome"),
     CheckConstraint("output_rewrite IN ('patch', 'full', 'none')", name="output_rewrite"),
     # The order of the pages, newest first when read backwards; alone and within one caller.
@@ -102,5 +107,87 @@ api_keys = Table(
     Column("hash", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
-    CheckConstraint("role IN ('anonymize', 'read', 'admin')", name="role"),
+    Column("expires_at", UtcDateTime),
+    Column("quota_requests", Integer),
+    Column("quota_megapixels", Integer),
+    Column("options", json_type()),
+    Column("fixed", json_type()),
+    CheckConstraint("role IN ('anonymize', 'read', 'review', 'admin')", name="role"),
+)
+
+# How much of its quotas each key has used: the moment, in seconds since 1970, at which all of it is restored.
+key_usage = Table(
+    "key_usage",
+    metadata,
+    Column("key_id", String(16), ForeignKey("api_keys.id"), primary_key=True),
+    Column("requests_until", Double, nullable=False),
+    Column("megapixels_until", Double, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(16), nullable=False),
+    Column("key_id", String(64)),
+    Column("key_name", String(100)),
+    Column("action", String(48), nullable=False),
+    Column("subject", String(64)),
+    Column("facts", json_type(), nullable=False),
+    CheckConstraint("actor IN ('key', 'anybody', 'command line', 'service')", name="actor"),
+    Index(None, "at", "id"),
+    Index(None, "action", "at"),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("receipts_days", Integer),
+    Column("detections_days", Integer),
+    Column("audit_days", Integer),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(16), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    CheckConstraint("receipts_days >= 1", name="receipts_days"),
+    CheckConstraint("detections_days >= 1", name="detections_days"),
+    CheckConstraint("audit_days >= 30", name="audit_days"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("public", String(64), nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("seed", String(64), nullable=False),
+    Column("population", Integer, nullable=False),
+    Column("receipts", json_type(), nullable=False),
+    Column("drawn_at", UtcDateTime, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("sample_id", String(16), ForeignKey("samples.id"), nullable=False),
+    Column("receipt_id", Uuid, nullable=False),
+    Column("class_name", String(32), nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("missed", Integer, nullable=False),
+    Column("reviewer", String(64)),
+    Column("at", UtcDateTime, nullable=False),
+    CheckConstraint("missed >= 0 AND missed <= seen", name="missed"),
+    Index(None, "sample_id", "receipt_id", "class_name"),
 )

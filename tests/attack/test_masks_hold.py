@@ -1,5 +1,7 @@
 """What a mask hides cannot be read out of it: quick versions of `benchmarks.attack`, which fail if the default weakens.
 
+That nothing hidden has a say in a mask is proven elsewhere (`test_obscuring_properties.py`); here it is attacked.
+
 Each attack also runs against a control that is known to be broken, so that none passes because it cannot attack.
 """
 
@@ -35,10 +37,10 @@ def test_the_plate_attack_reads_what_is_known_to_be_readable(control, rng):
 @pytest.mark.parametrize("way", MODES)
 @pytest.mark.parametrize("errors", [{}, {"shift": 1.0, "light": 0.03}], ids=["ideal", "realistic"])
 def test_plates_cannot_be_read(way, errors, rng):
-    characters, whole = plates.recovered(veil("plate", PLATE, plates.SIZE, **way), 150, rng, **errors)
+    characters, whole = plates.recovered(veil("plate", PLATE, plates.SIZE, **way), 60, rng, **errors)
     assert whole == 0
-    # A thousand characters at chance of 0.030: the standard error is 0.005.
-    assert characters < 0.055
+    # 420 characters at chance of 0.030: the standard error is 0.008.
+    assert characters < 0.06
 
 
 @pytest.mark.parametrize("control", [gaussian(FACE_WIDTH / 8, FACE), mosaic(FACE_WIDTH / 8, FACE)])
@@ -50,8 +52,8 @@ def test_the_face_attack_recognizes_what_is_known_to_be_recognizable(control, rn
 @pytest.mark.parametrize("way", MODES)
 @pytest.mark.parametrize("owned", [faces.same, faces.another])
 def test_faces_are_not_recognized(way, owned, rng):
-    # Three hundred faces at chance of 0.010: the standard error is 0.006.
-    assert faces.recognized(veil("face", FACE, faces.SIZE, **way), owned, rng, 3) < 0.04
+    # A hundred faces at chance of 0.010: the standard error is 0.010.
+    assert faces.recognized(veil("face", FACE, faces.SIZE, **way), owned, rng) < 0.06
 
 
 def test_asking_again_in_other_ways_does_not_average_the_noise_out(rng):
@@ -68,7 +70,7 @@ def test_some_photographs_of_one_plate_do_not_give_it_away(rng):
 
 
 def test_deconvolution_sharpens_a_gaussian_and_nothing_else(rng):
-    texts = rng.integers(0, len(plates.ALPHABET), (12, plates.LENGTH))
+    texts = rng.integers(0, len(plates.ALPHABET), (6, plates.LENGTH))
     sigma = plates.HEIGHT / 12
     blurred = [deconvolution.blurred(plates.picture(text), sigma) for text in texts]
     assert deconvolution.recovered(blurred, texts, [sigma]) > 0.9

@@ -10,6 +10,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "docker-compose.yml"
 CPU = ROOT / "deploy" / "compose.cpu.yml"
+EMBEDDED = ROOT / "deploy" / "compose.embedded.yml"
+MONITORING = ROOT / "deploy" / "compose.monitoring.yml"
+POSTGRES = ROOT / "deploy" / "compose.postgres.yml"
 TEST = ROOT / "tests" / "deploy" / "compose.test.yml"
 
 
@@ -21,8 +24,15 @@ class _Loader(yaml.SafeLoader):
     """YAML with the two tags that Compose adds."""
 
 
+def _plain(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
 _Loader.add_constructor("!reset", lambda loader, node: Reset())
-_Loader.add_constructor("!override", lambda loader, node: loader.construct_mapping(node, deep=True))  # type: ignore[arg-type]
+_Loader.add_constructor("!override", _plain)
 
 
 def load(path: Path) -> dict[str, Any]:

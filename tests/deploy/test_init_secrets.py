@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from service.settings import Settings
-from tests.deploy.compose_files import MAIN, ROOT, load
+from tests.deploy.compose_files import MAIN, MONITORING, ROOT, load
 
 
 def run(folder: Path) -> str:
@@ -13,10 +13,11 @@ def run(folder: Path) -> str:
     return subprocess.run(["bash", str(script), str(folder)], check=True, capture_output=True, text=True).stdout
 
 
-def test_it_makes_every_secret_that_the_compose_file_mounts(tmp_path: Path) -> None:
+def test_it_makes_every_secret_that_the_compose_files_mount(tmp_path: Path) -> None:
     said = run(tmp_path / "secrets")
     made = {each.name: each.read_text(encoding="ascii").strip() for each in (tmp_path / "secrets").iterdir()}
-    assert {Path(each["file"]).name for each in load(MAIN)["secrets"].values()} == set(made)
+    mounted = {**load(MAIN)["secrets"], **load(MONITORING)["secrets"]}
+    assert {Path(each["file"]).name for each in mounted.values()} == set(made)
     assert len(set(made.values())) == len(made)
     assert made["database_url.txt"] == f"postgresql://veil:{made['postgres_password.txt']}@postgres/veil"
     assert not any(value in said for value in made.values())

@@ -198,3 +198,15 @@ async def test_schemes_and_own_options(server: PostgresProcess, scheme: str) -> 
         ]
     await database.close()
     assert shown == ["3MB", "on", "800ms", "UTC"]
+
+
+async def test_a_database_of_another_encoding_is_told(server: PostgresProcess) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0")
+    database = Database.connect(server.url("ascii"), timeout=TIMEOUT)
+    try:
+        with pytest.raises(RecordStoreUnavailable) as caught:
+            await database.migrate()
+        assert "encoding SQL_ASCII" in str(caught.value.cause)
+    finally:
+        await database.close()

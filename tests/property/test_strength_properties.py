@@ -1,4 +1,4 @@
-"""Strength only ever hides more: what a stronger mask shows can be computed from what a weaker one measured."""
+"""Strength only ever makes cells coarser."""
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -22,7 +22,6 @@ def cells_of(outline, strength):
 
 @given(OUTLINE, STRENGTH, STRENGTH)
 def test_the_cells_of_more_strength_are_made_of_whole_cells_of_less(outline, one, other):
-    """Hence no estimate from the coarser means is better than one from the finer: they are a function of those."""
     x1, y1, x2, y2 = outline.outer
     assume(x1 < SIDE and y1 < SIDE and x2 > 0 and y2 > 0)
     fine, coarse = (cells_of(outline, s) for s in sorted((one, other)))

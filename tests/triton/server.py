@@ -66,6 +66,11 @@ class TritonProcess:
         return f"127.0.0.1:{self._grpc}"
 
     @property
+    def metrics(self) -> str:
+        """host:port of the Prometheus metrics."""
+        return f"127.0.0.1:{self._metrics}"
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

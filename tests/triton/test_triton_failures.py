@@ -12,7 +12,8 @@ import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from service.detection.triton import SOON, TritonDetector, connect
+from service.detection.detector import SOON
+from service.detection.triton import TritonDetector, connect
 from service.errors import DetectionFailed, DetectorContractBroken, DetectorTimeout, DetectorUnavailable
 from service.models.catalog import Catalog, ModelSpec
 from service.models.export import export_repository

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.imaging.anatomy.parts import Fate, Part, deeper, embedded_in, gaps
+from service.imaging.anatomy.parts import Beginnings, Fate, Part, deeper, embedded_in, gaps
 from service.imaging.anatomy.xmp_parts import dissect_xmp
 from service.imaging.containers.ifd import Directory, Entry, TiffReader
 from service.imaging.exif import POINTERS
@@ -30,6 +30,10 @@ class _Walk:
     claimed: list[tuple[int, int]]
     parts: list[Part] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
+    beginnings: Beginnings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.beginnings = Beginnings(self.reader.data)
 
     def directory(self, name: str, group: Group | None, at: int, depth: int) -> int:
         """Adds the directory at `at` and all below it; returns where the next one is. `group` None: none of EXIF's."""
@@ -59,7 +63,8 @@ class _Walk:
             self.directory(below, below, self.reader.integers(entry)[0], depth)
             return
         fate, inside = self._fate(group, tag, entry), self._inside(group, tag, entry)
-        found = () if fate is Fate.PICTURE or inside else embedded_in(data, entry.at, entry.at + entry.size)
+        unread = fate is not Fate.PICTURE and not inside
+        found = self.beginnings.within(entry.at, entry.at + entry.size) if unread else ()
         self.parts.append(Part(entry.at, entry.size, name, fate, "", depth, found))
         self.parts += deeper(inside, depth + 1)
         if tag == SUB_DIRECTORIES and self._points(entry):
@@ -105,8 +110,7 @@ class _Walk:
             fate = Fate.PICTURE if own else Fate.NEVER
             what = f"{len(blocks)} pieces" if len(blocks) > 1 else ""
             kind = "pixels" if own else "pixels of another picture"
-            data = self.reader.data
-            found = () if own else tuple(k for at, size in blocks[:1] for k in embedded_in(data, at, at + size))
+            found = () if own else tuple(k for at, size in blocks[:1] for k in self.beginnings.within(at, at + size))
             self.parts.append(Part(min(places), sum(sizes), kind, fate, what, depth, found))
 
 

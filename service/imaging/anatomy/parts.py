@@ -1,11 +1,13 @@
 """The parts of a file, with what Veil would do with each."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from service.imaging.exif_tags import Level
-from service.imaging.signatures import find_pictures
+from service.imaging.signatures import Embedded, find_pictures
 
 BESIDE = "bytes that belong to nothing"
 
@@ -56,6 +58,22 @@ def deeper(parts: Iterable[Part], by: int = 1, offset: int = 0) -> list[Part]:
 def embedded_in(data: bytes, start: int, end: int) -> tuple[str, ...]:
     """The kinds of pictures that seem to begin in `data[start:end]`."""
     return tuple(dict.fromkeys(each.kind for each in find_pictures(data, start, end)))
+
+
+class Beginnings:
+    """Where pictures seem to begin in `data`: searched once, for files whose entries all point at the same bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @cached_property
+    def _found(self) -> list[Embedded]:
+        return find_pictures(self._data)
+
+    def within(self, start: int, end: int) -> tuple[str, ...]:
+        """As `embedded_in`, but a beginning that `end` cuts off counts as well."""
+        first, last = (bisect_left(self._found, place, key=lambda each: each.at) for place in (start, end))
+        return tuple(dict.fromkeys(each.kind for each in self._found[first:last]))
 
 
 def remainder(data: bytes, start: int, end: int, name: str = BESIDE, what: str = "") -> list[Part]:

@@ -145,7 +145,10 @@ def xmp_payload(packet: bytes) -> bytes:
 def whole_profile(payload: bytes) -> bool:
     """Whether a payload of iCCP is a compressed profile as it is written here, with nothing before or behind it."""
     stream = zlib.decompressobj()
-    stream.decompress(payload[len(PROFILE_HEAD) :], MAX_PROFILE_BYTES)
+    try:
+        stream.decompress(payload[len(PROFILE_HEAD) :], MAX_PROFILE_BYTES)
+    except zlib.error:
+        return False
     return payload.startswith(PROFILE_HEAD) and stream.eof and not stream.unused_data
 
 

@@ -14,6 +14,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+GENERATION: Final = 2
+"""Digits of a revision that name its generation."""
+
 LOCK: Final = 0x5645494C
 """PostgreSQL's advisory lock that a migration holds ("VEIL" in ASCII)."""
 
@@ -28,6 +31,18 @@ def head() -> str:
 def known() -> frozenset[str]:
     """Every revision there is."""
     return frozenset(script.revision for script in _script().walk_revisions())
+
+
+def serves(revision: str | None) -> bool:
+    """Whether this version can work with a schema of `revision`: its own, or a newer one of the same generation.
+
+    A revision is four digits, of which the first two are its generation. Inside a generation schemas only grow, by
+    tables, by columns that may stay empty, by wider checks; so while replicas are exchanged one by one, the older ones
+    go on beside the schema of the newer. The decision: docs/decisions/e-rolling-upgrades.md.
+    """
+    if revision is None or revision in known():
+        return revision == head()
+    return len(revision) == len(head()) and revision[:GENERATION] == head()[:GENERATION] and revision > head()
 
 
 def current(connection: Connection) -> str | None:

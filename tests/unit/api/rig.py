@@ -15,11 +15,11 @@ import numpy as np
 from fastapi import FastAPI
 
 from service.admission import Admission
-from service.anonymizer import Anonymizer
 from service.api.application import create_api
 from service.api.problems import MEDIA_TYPE
 from service.api.schemas import ProblemDocument
 from service.api.services import OptionRules, PanoramaxRules, Services, UploadLimits
+from service.cubes import CubeAnonymizer
 from service.detection.detector import TileBoxes, Tiles
 from service.detection.tiled import TiledDetection
 from service.errors import DetectionFailed
@@ -28,9 +28,14 @@ from service.imaging.turbojpeg import load
 from service.models.catalog import ModelSpec
 from service.observability.metrics import Metrics
 from service.policy import Policy, Shape
+from service.records.audit import AuditLog
 from service.records.database import Database
-from service.records.keys import KeyRepository, Role
+from service.records.key import Role, Terms
+from service.records.keys import KeyRepository
+from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
+from service.records.reviews import ReviewRepository
+from service.records.signing_keys import SigningKeyRepository
 
 TILE = 640
 
@@ -104,9 +109,9 @@ class Rig:
         transport = httpx.ASGITransport(app or self.app(), client=(address, 50_000))
         return httpx.AsyncClient(transport=transport, base_url="http://veil.test")
 
-    async def token(self, role: Role) -> tuple[str, str]:
-        """A new key's id and token."""
-        key, token = await self.services.keys.create(f"{role}-{secrets.token_hex(8)}", role)
+    async def token(self, role: Role, **terms: Any) -> tuple[str, str]:
+        """A new key's id and token; `terms` as `Terms` has them."""
+        key, token = await self.services.keys.create(f"{role}-{secrets.token_hex(8)}", role, Terms(**terms))
         return key.id, token
 
     async def receipts(self) -> list[dict[str, object]]:
@@ -126,7 +131,7 @@ async def build_rig(
         detection = TiledDetection([face, plate], engine="onnxruntime", overlap=96, concurrency=2, cpu=cpu)
         receipts = ReceiptRepository(database)
         services = Services(
-            anonymizer=Anonymizer(
+            anonymizer=CubeAnonymizer(
                 detection=detection,
                 receipts=receipts,
                 cpu=cpu,
@@ -136,7 +141,11 @@ async def build_rig(
             ),
             admission=Admission(workers=workers, queue=queue, wait_seconds=wait_seconds),
             receipts=receipts,
+            audit=AuditLog(database),
+            signing_keys=SigningKeyRepository(database),
+            reviews=ReviewRepository(database),
             keys=KeyRepository(database),
+            quotas=QuotaRepository(database),
             keys_needed=False,
             rules=OptionRules(Policy(classes=tuple(c for s in specs for c in s.class_policies()))),
             uploads=UploadLimits(max_bytes=32 * 1024 * 1024, timeout=20.0),

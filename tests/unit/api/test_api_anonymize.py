@@ -208,7 +208,7 @@ async def test_detection_has_the_agreed_shape(rig: Rig, client: httpx.AsyncClien
         "projection": "planar",
     }
     first = body["detections"][0]
-    assert set(first) == {"class", "score", "box", "model"}
+    assert set(first) == {"class", "score", "box", "model", "polygon"}
     assert (first["class"], first["score"], first["model"]) == ("face", 0.9, "face/1")
     assert len(first["box"]) == 4
     assert body["counts"] == {"face": len(body["detections"])}

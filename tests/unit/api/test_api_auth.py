@@ -20,6 +20,29 @@ def test_every_route_has_a_decision(rig: Rig) -> None:
     assert set(GRANTS) == set(Role)
 
 
+def test_every_documented_operation_has_a_decision_and_says_what_it_needs(rig: Rig) -> None:
+    """From the OpenAPI document: a route that needs a key says so and lists 401 and 403, one that does not, neither."""
+    for path, operations in rig.app().openapi()["paths"].items():
+        for method, operation in operations.items():
+            needed = ROUTES[method.upper(), path]
+            keyed = needed not in (Permission.NONE, Permission.NETWORK)
+            assert ("security" in operation) == keyed, path
+            assert ("401" in operation["responses"]) == keyed, path
+            assert ("403" in operation["responses"]) == (needed is not Permission.NONE), path
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_every_route_asks_the_table(rig: Rig, role: Role) -> None:
+    """Each route with each role's key: 403 exactly where the role has no grant, whatever else the answer is."""
+    _, token = await rig.token(role)
+    async with rig.client(rig.app(keys_needed=True)) as client:
+        for (method, path), needed in ROUTES.items():
+            if needed in (Permission.NONE, Permission.NETWORK):
+                continue
+            response = await client.request(method, path.replace("{id}", "0" * 16), headers={"api-key": token})
+            assert (response.status_code == 403) == (needed not in GRANTS[role]), (method, path)
+
+
 async def test_a_route_without_a_decision_is_refused(rig: Rig) -> None:
     app = rig.app()
     app.add_api_route("/v1/forgotten", lambda: {"leak": True}, methods=["GET"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from service.admission import Admission
 from service.api.services import UploadLimits
@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, http: str = "httptools") -> AsyncIterator[int]:
+async def serving(app: ASGIApp, http: str | type[asyncio.Protocol] = "httptools") -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, http=http, log_config=None, access_log=False, lifespan="off")  # type: ignore[arg-type]
         server = Server(config)

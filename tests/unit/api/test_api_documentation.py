@@ -8,6 +8,7 @@ from service.api import examples, schemas
 from service.api.application import document
 from service.api.options import option_names
 from service.api.problems import KINDS, MEDIA_TYPE
+from service.imaging.cubemap import FACES
 
 WRITTEN = {"image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "image/avif"}
 READ = WRITTEN | {"image/heic", "image/jp2"}
@@ -50,17 +51,25 @@ def test_uploads_name_their_media_types_options_and_headers() -> None:
     for name in ("anonymize", "detect"):
         operation = paths[f"/v1/{name}"]["post"]
         body = operation["requestBody"]["content"]
-        assert set(body) == {*READ, "multipart/form-data"}
+        assert set(body) == {*READ, "application/octet-stream", "multipart/form-data"}
         names = option_names(["face", "plate"], name)  # type: ignore[arg-type]
         assert [each["name"] for each in operation["parameters"]] == names
         assert all(each["description"] and ("example" in each or "content" in each) for each in operation["parameters"])
-        assert set(body["multipart/form-data"]["schema"]["properties"]) == {"image", *names}
+        assert set(body["multipart/form-data"]["schema"]["properties"]) == {
+            "image",
+            *names,
+            *FACES * (name == "anonymize"),
+        }
         assert {"Veil-Receipt", "Veil-Detections", "Server-Timing"} <= set(operation["responses"]["200"]["headers"])
         statuses = {"200", "400", "401", "403", "406", "408", "413", "415", "422", "429", "500", "502", "503", "504"}
         assert set(operation["responses"]) == statuses
         assert "Retry-After" in operation["responses"]["429"]["headers"]
         assert "Retry-After" in operation["responses"]["503"]["headers"]
-    assert set(paths["/v1/anonymize"]["post"]["responses"]["200"]["content"]) == {*WRITTEN, "multipart/mixed"}
+    assert set(paths["/v1/anonymize"]["post"]["responses"]["200"]["content"]) == {
+        *WRITTEN,
+        "multipart/mixed",
+        "application/zip",
+    }
 
 
 def test_every_error_is_documented_as_a_problem_with_examples() -> None:
@@ -75,9 +84,11 @@ def test_every_error_is_documented_as_a_problem_with_examples() -> None:
                 body = schemas.ProblemDocument.model_validate(example["value"])
                 assert (body.status, body.type) == (int(status), f"/problems/{slug}")
                 seen.add(slug)
-    # What is left ends no documented operation: wrong addresses, clients that left, and bases of others.
+    # What is left ends no documented operation: wrong addresses, clients that left, bases of others, and connections
+    # that are refused before anybody knows what they want.
     unseen = {kind.slug for kind in KINDS} - seen
-    assert unseen == {"not-found", "method-not-allowed", "client-disconnected", "upload-rejected"}
+    connections = {"head-incomplete", "head-too-large", "too-many-connections"}
+    assert unseen == {"not-found", "method-not-allowed", "client-disconnected", "upload-rejected"} | connections
 
 
 @pytest.mark.parametrize(

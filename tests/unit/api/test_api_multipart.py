@@ -86,3 +86,26 @@ def test_a_malformed_body_is_refused(body: bytes) -> None:
 def test_a_boundary_is_needed(content_type: str) -> None:
     with pytest.raises(MalformedRequest):
         ImageForm(content_type, 10)
+
+
+def faces(body: bytes, together: tuple[str, ...] = ("up", "down"), max_bytes: int = 1000) -> ImageForm:
+    form = ImageForm(TYPE, max_bytes, together=together)
+    form.write(body)
+    form.close()
+    return form
+
+
+def test_several_pictures_come_together_or_are_missed_by_name() -> None:
+    form = faces(part("up", b"u", "u.jpg") + part("quality", b"90") + part("down", b"d", "d.jpg") + END)
+    assert (form.others, form.fields, form.problems) == ({"up": b"u", "down": b"d"}, [("quality", "90")], [])
+    assert [each.pointer for each in faces(part("down", b"d") + END).problems] == ["/up"]
+    beside = faces(part("up", b"u") + part("down", b"d") + part("image", b"i") + END)
+    assert [each.pointer for each in beside.problems] == ["/image"]
+
+
+def test_several_pictures_share_the_limit_and_come_once() -> None:
+    assert faces(part("up", b"x" * 500) + part("down", b"x" * 500) + END).others["down"] == b"x" * 500
+    with pytest.raises(UploadTooLarge):
+        faces(part("up", b"x" * 500) + part("down", b"x" * 501) + END)
+    with pytest.raises(InvalidRequest):
+        faces(part("up", b"x") + part("up", b"x") + END)

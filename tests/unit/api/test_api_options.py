@@ -123,7 +123,7 @@ def test_a_class_that_is_left_out_is_not_looked_for() -> None:
         {"source_ref": "x" * 201},
         {"source_ref": "line\nfeed"},
         {"coordinates": "raw"},
-        {"projection": "equirectangular"},
+        {"projection": "cubic"},
         {"metadata": "all"},
         {"geo": "10m"},
         {"geo": "5m", "metadata": "everything"},

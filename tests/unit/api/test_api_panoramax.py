@@ -20,7 +20,7 @@ from service.api.services import PanoramaxRules
 from service.api.sgblur import HEADER_BYTES, header, pixels
 from service.errors import DetectorContractBroken, DetectorUnavailable, RecordStoreUnavailable
 from service.records.keys import Role
-from service.records.receipt import DetectionFacts, Receipt
+from service.records.receipt import DetectionFacts, Receipt, Rewrite
 from service.records.repository import ReceiptRepository
 from tests.unit.api.rig import Rig, problem
 
@@ -130,10 +130,13 @@ async def test_a_deployment_may_always_want_annotations(rig: Rig, picture: Pictu
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 async def test_pixels_are_upright_and_the_orientation_is_1(
-    client: httpx.AsyncClient, picture: Picture, orientation: int
+    rig: Rig, client: httpx.AsyncClient, picture: Picture, orientation: int
 ) -> None:
     data = picture(width=336, height=240, orientation=orientation)
-    answered = Image.open(io.BytesIO(parts(await blur(client, data))["image"]))
+    response = await blur(client, data)
+    receipt = await rig.services.receipts.get(UUID(response.headers["veil-receipt"]))
+    assert receipt.output.rewrite is Rewrite.PATCH
+    answered = Image.open(io.BytesIO(parts(response)["image"]))
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     assert answered.size == upright.size
     assert answered.getexif().get(0x0112, 1) == 1

@@ -38,13 +38,15 @@ async def test_a_receipt_has_the_agreed_shape(client: httpx.AsyncClient, picture
         "residual",
         "timings_ms",
         "service_version",
+        "detections_digest",
+        "signature",
     ]
     assert body["received_at"].endswith("Z")
     assert set(body["input"]) == {"format", "width", "height", "bytes"}
     assert set(body["output"]) == {"format", "bytes", "sha256", "rewrite"}
     assert body["output"]["bytes"] == len(response.content)
     assert set(body["models"][0]) == {"name", "version", "sha256"}
-    assert set(body["detections"][0]) == {"class", "score", "box", "model"}
+    assert set(body["detections"][0]) == {"class", "score", "box", "model", "polygon"}
     assert (body["engine"], body["source_ref"], body["outcome"], body["problem"]) == (
         "onnxruntime",
         "run-7",

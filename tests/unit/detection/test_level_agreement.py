@@ -105,6 +105,7 @@ async def test_the_search_knows_the_level_of_each_box(tmp_path: Path) -> None:
         plain = (await detection.run(raster, asking(None))).detections
         strict = (await detection.run(raster, asking(Agreement(confirmed=1, alone=0.01)))).detections
         kind = (await detection.run(raster, asking(Agreement(confirmed=4, alone=1)))).detections
+
     # The toy draws boxes of twelve tile pixels whatever the level, so no level confirms another: those of the doubled
     # level are six pixels in the picture, too small for any other, those of the full one would show on the doubled.
     def sides(found: Detections) -> set[float]:

@@ -1,5 +1,6 @@
 """Files taken apart: every byte has its part, and what must not leave is found wherever it is."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from service.errors import CorruptImage, UnsupportedFormat
 from service.imaging.anatomy.dissect import dissect
 from service.imaging.anatomy.parts import Fate, Part
 from service.imaging.formats import ImageFormat
+from tests.hostile.crafted import crowded_exif, with_exif
 from tests.images import LEAK, exif_block, leaky_tiff, picture, png_by_hand, png_chunk, srgb_profile, with_pillow
 from tests.rich_metadata import (
     PIXELS,
@@ -119,3 +121,20 @@ def test_what_cannot_be_taken_apart_is_refused() -> None:
     for data in (rich_jpeg()[:200], png_by_hand(PIXELS)[:-20]):
         with pytest.raises(CorruptImage):
             dissect(data)
+
+
+# --- what fuzzing found -----------------------------------------------------------------------------------------------
+
+
+def test_a_color_profile_that_does_not_inflate_is_a_part_like_any_other():
+    damaged = png_by_hand(PIXELS, png_chunk(b"iCCP", b"ICC profile\0\0" + b"\x78\x9c\xff\xff\xff"))
+    assert any("iCCP" in each.name and each.suspicious for each in dissect(damaged).parts)
+
+
+def test_four_thousand_entries_on_the_same_bytes_are_searched_once():
+    """Each searched by itself took seconds of CPU time; in a large TIFF it would have been hours."""
+    data = with_exif(with_pillow(PIXELS, "JPEG"), crowded_exif())
+    started = time.process_time()
+    parts = dissect(data).parts
+    assert time.process_time() - started < 2
+    assert len(parts) > 4000

@@ -12,6 +12,8 @@ from service.imaging.codec import decode, encode
 from service.imaging.containers.jpeg_frame import read_frame
 from service.imaging.formats import ImageFormat
 from service.imaging.jpeg_patch import patch
+from service.imaging.jpeg_turn import turns_whole
+from service.imaging.layers import cover
 from service.imaging.masking import Mask, Region
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.outlines import BoxOutline, EllipseOutline
@@ -22,7 +24,7 @@ from service.imaging.uprighting import store_upright
 from service.imaging.verify import verify
 from service.policy import Area, Obscure
 from tests.images import LEAK, leaky_jpeg
-from tests.jpegs import KINDS, coefficients, encoded, photo, pixels_of
+from tests.jpegs import INKS, KINDS, coefficients, encoded, photo, pixels_of
 
 LIMITS = SourceLimits(10_000_000, 65_500)
 SECRET = b"a secret of this test"
@@ -159,13 +161,14 @@ def test_progressive_becomes_sequential_where_that_is_asked_for():
 # --- what goes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", Obscure)
 @pytest.mark.parametrize("quality", [30, 75, 95])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_hidden_has_no_influence_on_a_fill(kind, quality):
+def test_what_is_hidden_has_no_influence(kind, quality, way):
     """Two pictures that differ only where the mask hides give the same file: nothing rings on in any block."""
     one = photo(113, 161)
     data = encoded(one, kind, quality)
-    mask = mask_over(data, FACE, PLATE, CORNER, way=Obscure.FILL)
+    mask = mask_over(data, FACE, PLATE, CORNER, way=way)
     other = one.copy()
     hidden = mask.coverage()
     other[hidden] = np.random.default_rng(1).integers(0, 256, (hidden.sum(), 3), np.uint8)
@@ -246,11 +249,60 @@ def test_readers_take_the_colors_for_what_they_were(kind):
     assert b"JFIF" not in out
 
 
-def test_a_picture_that_is_turned_is_not_patched():
-    source = inspect(encoded(photo(80, 120), "4:2:0", orientation=3), LIMITS)
-    raster = store_upright(decode(source))
-    composite = obscure(raster, mask_over(source.data, BoxOutline((30, 40, 70, 60))), SECRET)
-    assert patch(composite, source, LIBRARY) is None
+def turned(blocks, orientation):
+    """What a block says of the picture seen upright, for `blocks` (rows, columns, 64) of the picture as stored."""
+    rows, columns, _ = blocks.shape
+    grid = np.array(upright_view(blocks, orientation)).reshape(-1, 8, 8)
+    odd = np.where(np.arange(8) % 2, -1, 1)
+    if orientation in (5, 6, 7, 8):
+        rows, columns = columns, rows
+        grid = grid.transpose(0, 2, 1)
+    if orientation in (3, 4, 7, 8):
+        grid = grid * odd[:, None]
+    if orientation in (2, 3, 6, 7):
+        grid = grid * odd
+    return grid.reshape(rows, columns, 64)
+
+
+# Lying down, 4:1:1 becomes something that libturbojpeg does not know.
+TURNED = [(kind, o) for kind in KINDS for o in range(2, 9) if kind not in INKS and (kind != "4:1:1" or o < 5)]
+
+
+@pytest.mark.parametrize(("kind", "orientation"), TURNED)
+def test_a_picture_is_stored_upright_without_another_coefficient_beside_the_mask(kind, orientation):
+    data = encoded(photo(128, 192), kind, orientation=orientation)
+    source = inspect(data, LIMITS)
+    assert turns_whole(source)
+    mask = mask_over(data, BoxOutline((37, 42, 64, 57)))
+    over = cover(store_upright(decode(source)), mask, SECRET)
+    out = patch(over, source, LIBRARY)
+    assert out is not None
+    verify(out, ImageFormat.JPEG, over)
+    assert inspect(out, LIMITS).orientation == 1
+    assert (b"\xff\xc2" in out) == (b"\xff\xc2" in data)
+    for before, after in zip(coefficients(data)[0], coefficients(out)[0], strict=True):
+        changed = (turned(before, orientation) != after).any(axis=2)
+        assert changed.any()
+        height, width = (mask.height // after.shape[0], mask.width // after.shape[1])
+        rows, columns = np.nonzero(changed)
+        x1, y1, x2, y2 = over.windows[0]
+        assert ((columns + 1) * width > x1).all()
+        assert (columns * width < x2).all()
+        assert ((rows + 1) * height > y1).all()
+        assert (rows * height < y2).all()
+    shown, whole = pixels_of(out).astype(int), store_upright(decode(source)).pixels
+    assert np.abs(shown - whole)[y2 + 34 :].max() <= 3
+
+
+def test_a_picture_with_a_cut_mcu_or_inks_is_not_turned():
+    for kind, width in (("4:2:0", 120), ("CMYK", 128)):
+        source = inspect(encoded(photo(80, width), kind, orientation=3), LIMITS)
+        over = cover(store_upright(decode(source)), mask_over(source.data, BoxOutline((30, 40, 70, 60))), SECRET)
+        assert not turns_whole(source)
+        assert patch(over, source, LIBRARY) is None
+    source = inspect(encoded(photo(64, 128), "4:1:1", orientation=6), LIMITS)
+    over = cover(store_upright(decode(source)), mask_over(source.data, BoxOutline((30, 40, 60, 60))), SECRET)
+    assert patch(over, source, LIBRARY) is None
 
 
 def test_a_sampling_without_whole_pixels_is_not_patched_but_encoded():

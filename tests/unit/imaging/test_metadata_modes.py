@@ -488,3 +488,14 @@ def test_texts_with_marks_and_line_breaks_come_back_as_they_were() -> None:
     xmp = rich_xmp().replace(b'photoshop:Headline="Headline 47.5432101"', f'photoshop:Headline="{escaped}"'.encode())
     packet = rebuild(xmp, lambda known: known.name == "Headline") or b""
     assert escaped.encode() in packet
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_says_where_a_panorama_looks_keeps_its_value_byte_for_byte(mode: str, to: ImageFormat) -> None:
+    before = FILES[to]("<")
+    after = finished(before, MODES[mode])
+    said, kept = (dict(re.findall(rb'(GPano:[A-Za-z]+)="([^"]*)"', data)) for data in (before, after))
+    wanted = {name for name in said if re.search(rb"ProjectionType|FullPano|CroppedArea|PosePitch|PoseRoll", name)}
+    assert len(wanted) >= 6
+    assert {name: kept.get(name) for name in wanted} == {name: said[name] for name in wanted}

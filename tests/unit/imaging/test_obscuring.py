@@ -2,16 +2,17 @@
 
 import time
 
-import cv2
 import numpy as np
 import pytest
 
 from service.imaging.cells import MIN_CELL, grid
 from service.imaging.detections import Detections
+from service.imaging.layers import Cover, cover
 from service.imaging.masking import CELLS, Mask, Region, build_mask
 from service.imaging.obscuring import Composite, obscure
 from service.imaging.outlines import BoxOutline, EllipseOutline
 from service.imaging.raster import ColorModel, Raster, upright_view
+from service.imaging.surroundings import UNIT, surroundings
 from service.policy import Area, ClassPolicy, Obscure, Policy, Shape
 
 SECRET = b"a secret of this test"
@@ -66,18 +67,39 @@ def test_pixels_that_the_mask_does_not_touch_are_bit_identical(color, alpha, dty
     assert composite.windows == tuple(sorted(mask.window(r) for r in mask.regions))
 
 
+def differing_in(core, before, seed=1):
+    """`before` with other pixels wherever `core` (H, W) is set, alpha too."""
+    return np.where(core[:, :, None], noise(before.shape[2], before.dtype, seed=seed, shape=before.shape[:2]), before)
+
+
+@pytest.mark.parametrize("way", Obscure)
 @pytest.mark.parametrize(("color", "alpha", "dtype"), KINDS)
-def test_fill_depends_on_nothing_that_it_hides(color, alpha, dtype):
+def test_what_is_hidden_makes_no_difference(color, alpha, dtype, way):
+    # One that lies over others, one beside them whose feather reaches theirs, and one cut by the border.
+    others = (BoxOutline((70, 60, 90, 90)), EllipseOutline(30, 95, 12, 12), BoxOutline((143, -9, 170, 30)))
+    mask = mask_of(region(FACE, way), region(PLATE, Obscure.BLUR), *(region(each, way) for each in others))
+    core = mask.coverage()
+    one = noise(color.channels + alpha, dtype)
+    other = differing_in(core, one)
+    assert (one[core] != other[core]).any(axis=1).mean() > 0.98
+    assert np.array_equal(result(one, color, mask, alpha=alpha), result(other, color, mask, alpha=alpha))
+
+
+@pytest.mark.parametrize("way", Obscure)
+def test_a_pixel_beside_the_core_does_make_a_difference(way):
+    # The control of the test above: it compares what can differ.
+    mask = mask_of(region(FACE, way))
+    one = noise(3, np.uint8)
+    other = differing_in(~mask.coverage(), one)
+    assert not np.array_equal(result(one, ColorModel.RGB, mask), result(other, ColorModel.RGB, mask))
+
+
+def test_fill_is_flat_whatever_lies_over_it():
     mask = mask_of(
         region(FACE, Obscure.FILL), region(PLATE, Obscure.BLUR), region(BoxOutline((70, 60, 90, 90)), Obscure.FILL)
     )
     core = mask_of(mask.regions[0], mask.regions[2]).coverage()
-    one = noise(color.channels + alpha, dtype)
-    other = np.where(core[:, :, None], noise(color.channels + alpha, dtype, seed=1), one)
-    assert (one[core] != other[core]).any()
-    filled = result(one, color, mask, alpha=alpha)
-    assert np.array_equal(filled, result(other, color, mask, alpha=alpha))
-    assert len(np.unique(filled[core], axis=0)) == 1
+    assert len(np.unique(result(noise(3, np.uint8), ColorModel.RGB, mask)[core], axis=0)) == 1
 
 
 def test_fill_is_mid_gray_in_every_color_model():
@@ -92,43 +114,19 @@ def test_fill_is_mid_gray_in_every_color_model():
     assert filled(ColorModel.RGB, alpha=True) == [128, 128, 128, 255]
 
 
-def shuffled_in_cells(pixels, r):
-    """`pixels` with the same means per cell: in each cell of `r` the pixels change places, beyond any resemblance."""
-    cells = grid(r, W, H)
-    x1, y1, x2, y2 = cells.window
-    across, rest_x = divmod(x2 - x1, cells.columns)
-    down, rest_y = divmod(y2 - y1, cells.rows)
-    assert rest_x == rest_y == 0
-    changed, rng = pixels.copy(), np.random.default_rng(5)
-    for x in range(x1, x2, across):
-        for y in range(y1, y2, down):
-            cell = changed[y : y + down, x : x + across]
-            cell[:] = rng.permutation(cell.reshape(-1, pixels.shape[2])).reshape(cell.shape)
-    return changed
-
-
-@pytest.mark.parametrize("way", [Obscure.BLUR, Obscure.PIXELATE])
-@pytest.mark.parametrize(("color", "alpha", "dtype"), KINDS)
-def test_pictures_with_the_same_cell_means_become_the_same_picture(color, alpha, dtype, way):
-    # 32 pixels high with its feather, so cells of 16.
-    r = region(BoxOutline((34, 34, 62, 62)), way)
-    mask = mask_of(r)
-    assert grid(r, W, H).window == (32, 32, 64, 64)
-    one = noise(color.channels + alpha, dtype)
-    other = shuffled_in_cells(one, r)
-    core = mask.coverage()
-    assert (one[core] != other[core]).any(axis=1).mean() > 0.9
-    assert np.array_equal(result(one, color, mask, alpha=alpha)[core], result(other, color, mask, alpha=alpha)[core])
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_picture_looks_the_same_whichever_way_it_is_stored(orientation):
-    upright = noise(3, np.uint8)
+    # Sides of whole squares of the file's grid, which lies from the other corner otherwise.
+    upright = noise(3, np.uint8, shape=(4 * UNIT, 5 * UNIT))
     # upright_view of the inverse orientation stores it turned: 6 and 8 undo each other, the others undo themselves.
     stored = np.array(upright_view(upright, {6: 8, 8: 6}.get(orientation, orientation)), order="C")
-    mask = mask_of(region(FACE), region(PLATE))
-    turned = obscure(Raster(stored, ColorModel.RGB, alpha=False, orientation=orientation), mask, SECRET)
-    assert np.array_equal(turned.raster.upright, result(upright, ColorModel.RGB, mask))
+    mask = mask_of(region(FACE), region(PLATE), width=5 * UNIT, height=4 * UNIT)
+    turned = obscure(Raster(stored, ColorModel.RGB, alpha=False, orientation=orientation), mask, SECRET).raster.upright
+    changed = (turned != upright).any(axis=2)
+    expected = result(upright, ColorModel.RGB, mask)
+    assert np.array_equal(turned[~changed], expected[~changed])
+    # But for places in the coarse picture of colors, which OpenCV rounds to 1/32 of a square.
+    assert np.abs(turned[changed].astype(int) - expected[changed]).max() <= 255 / 32
 
 
 def test_the_noise_is_the_same_each_time_and_nobody_s_without_the_secret():
@@ -138,14 +136,7 @@ def test_the_noise_is_the_same_each_time_and_nobody_s_without_the_secret():
     assert not np.array_equal(one, result(pixels, ColorModel.RGB, mask, secret=b"another"))
 
 
-def test_another_content_gets_another_noise():
-    # Else the difference of two requests would show the difference of what they hide, without any noise.
-    mask = mask_of(region(PLATE, Obscure.PIXELATE))
-    dark, light = (result(np.full((H, W, 1), v, np.uint8), ColorModel.GRAY, mask)[60:80, 80:140] for v in (96, 160))
-    assert len(np.unique(light.astype(int) - dark)) > 2
-
-
-def test_the_noise_has_the_strength_that_was_measured_safe():
+def test_the_noise_has_the_strength_that_the_code_says():
     flat = np.full((60, 60, 3), 128, np.uint8)
     r = region(BoxOutline((5, 5, 55, 55)), Obscure.PIXELATE)
     shown = np.array(
@@ -170,7 +161,7 @@ def test_cells_follow_the_object_and_never_get_small():
     assert pitch(region(BoxOutline((100, 100, 300, 120)))) == 64
     for side in range(1, 40):
         assert pitch(region(EllipseOutline(500, 500, side / 2, side / 2))) >= max(MIN_CELL, side / 2)
-    # Cut by the border, and not measured more finely for that.
+    # Cut by the border, and not finer for that.
     assert pitch(region(EllipseOutline(0, 500, 350, 400))) == 512
 
 
@@ -186,10 +177,9 @@ def test_no_cell_is_smaller_than_the_lattice_s_at_any_border(size):
         assert (y2 - y1) / cells.rows >= min(64, height)
 
 
-def test_other_options_show_the_same_numbers_again():
+def test_other_options_show_the_same_cells_again():
     # Wherever the box lies a little differently, the cells in the middle are the same ones with the same noise.
-    pixels = noise(3, np.uint8, shape=(512, 512))
-    pixels = cv2.GaussianBlur(pixels, (0, 0), 9)
+    pixels = np.full((512, 512, 3), 90, np.uint8)
     seen = set()
     for grown in np.linspace(0, 14, 29):
         outline = EllipseOutline(250 + grown / 3, 260 - grown / 4, 60 + grown, 70 + grown)
@@ -199,7 +189,7 @@ def test_other_options_show_the_same_numbers_again():
 
 
 def test_strength_leaves_the_noise_as_it_is():
-    # Two results whose noise is the same but for a factor would show what is below it.
+    # A step of the lattice more is coarser; less than a step is nothing.
     flat = np.full((H, W, 3), 128, np.uint8)
     plate = BoxOutline((80, 60, 130, 80))
     weak, strong = (
@@ -207,6 +197,64 @@ def test_strength_leaves_the_noise_as_it_is():
     )
     assert (weak[60:80, 80:130] != 128).any()
     assert np.array_equal(weak, strong)
+
+
+def colors_of(pixels, *windows, at=None, orientation=1):
+    """What is seen around `windows` over the cell `at`, the first of them otherwise: (4,) float32."""
+    raster = Raster(pixels, ColorModel.RGB, alpha=False, orientation=orientation)
+    return surroundings(raster, windows).over(at or windows[0], 1, 1)[0, 0]
+
+
+def test_a_mask_takes_the_color_that_can_be_seen_beside_it():
+    pixels = np.full((H, W, 3), (200, 40, 40), np.uint8)
+    plate = region(BoxOutline((80, 60, 130, 80)))
+    x1, y1, x2, y2 = mask_of(plate).window(plate)
+    pixels[y1:y2, x1:x2] = noise(3, np.uint8, seed=3)[y1:y2, x1:x2]
+    many = [result(pixels, ColorModel.RGB, mask_of(plate), secret=bytes([i]))[70, 105] for i in range(60)]
+    # Noise of 30 on 60 samples; at 200 some of it is cut off at 255.
+    assert np.abs(np.mean(many, axis=0) - np.array([200, 40, 40])).max() < 12
+
+
+def test_the_color_goes_from_one_side_of_a_mask_to_the_other():
+    pixels = np.zeros((512, 512, 3), np.uint8)
+    pixels[:, 256:] = 240
+    raster = Raster(pixels, ColorModel.RGB, alpha=False)
+    row = surroundings(raster, [(128, 128, 384, 384)]).over((128, 128, 384, 384), 8, 8)[4, :, 0]
+    assert row[0] < 40
+    assert row[-1] > 200
+    assert (np.diff(row) >= 0).all()
+    assert 60 < row[3] < row[4] < 180
+
+
+def test_what_any_mask_may_change_takes_no_part_in_a_color():
+    one = noise(3, np.uint8, shape=(256, 256))
+    hidden = [(64, 64, 120, 120), (123, 70, 140, 90)]
+    for window in hidden:
+        other = one.copy()
+        # With the whole squares of the file's grid, of which a decoder makes pixels together.
+        x1, y1, x2, y2 = (edge // UNIT * UNIT for edge in window[:2] + tuple(e + UNIT - 1 for e in window[2:]))
+        other[y1:y2, x1:x2] = 0
+        for at in hidden:
+            assert np.array_equal(colors_of(one, *hidden, at=at), colors_of(other, *hidden, at=at))
+        other[y1 - UNIT : y1] = 0
+        assert not np.array_equal(colors_of(one, *hidden), colors_of(other, *hidden))
+
+
+def test_where_nothing_can_be_seen_beside_it_a_mask_is_gray():
+    gray = [128, 128, 128, 255]
+    assert colors_of(noise(3, np.uint8), (0, 0, W, H)).tolist() == gray
+    assert colors_of(noise(3, np.uint8), (20, 20, 60, 60), (0, 0, W, H)).tolist() == gray
+    assert colors_of(noise(3, np.uint8, shape=(5, 7)), (1, 1, 2, 2)).tolist() == gray
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_colors_are_where_they_are_seen_however_the_picture_is_stored(orientation):
+    upright = np.full((256, 512, 3), 50, np.uint8)
+    upright[:, 256:] = 200
+    stored = np.array(upright_view(upright, {6: 8, 8: 6}.get(orientation, orientation)), order="C")
+    left, right = (64, 64, 128, 128), (384, 64, 448, 128)
+    assert colors_of(stored, left, right, at=left, orientation=orientation)[0] == 50
+    assert colors_of(stored, left, right, at=right, orientation=orientation)[0] == 200
 
 
 def test_a_transparent_picture_hides_nothing_under_its_alpha_and_shows_no_outline_in_it():
@@ -221,18 +269,6 @@ def test_a_transparent_picture_hides_nothing_under_its_alpha_and_shows_no_outlin
     opaque = noise(4, np.uint8)
     opaque[:, :, 3] = 255
     assert (result(opaque, ColorModel.RGB, mask, alpha=True)[:, :, 3] == 255).all()
-
-
-def test_overlapping_regions_measure_what_is_composited_already():
-    # A small region inside a large one sees only the large one's cells: the pixels below cannot matter.
-    large, small = region(BoxOutline((20, 20, 108, 108))), region(EllipseOutline(64, 64, 6, 7), Obscure.PIXELATE)
-    mask = mask_of(small, large)
-    one = noise(3, np.uint8)
-    other = shuffled_in_cells(one, large)
-    core = mask_of(large).coverage()
-    a, b = result(one, ColorModel.RGB, mask), result(other, ColorModel.RGB, mask)
-    assert np.array_equal(a[core], b[core])
-    assert not np.array_equal(a[core], result(one, ColorModel.RGB, mask_of(large))[core])
 
 
 @pytest.mark.parametrize("way", Obscure)
@@ -267,14 +303,27 @@ def test_without_regions_the_picture_is_as_it_was():
     assert composite.windows == ()
 
 
+def test_a_cover_leaves_the_picture_alone_and_keeps_nothing_of_it():
+    before = noise(3, np.uint8)
+    raster = Raster(before.copy(), ColorModel.RGB, alpha=False)
+    over = cover(raster, mask_of(region(FACE)), SECRET)
+    assert np.array_equal(raster.pixels, before)
+    assert not over.raster.pixels.any()
+    assert over.raster.pixels.strides == (0, 0, 0)
+    composite = obscure(raster, mask_of(region(FACE)), SECRET)
+    assert over.windows == composite.windows
+    assert all(np.array_equal(a.cells, b.cells) for a, b in zip(over.layers, composite.layers, strict=True))
+
+
 def test_misuse_is_refused():
     raster = Raster(noise(3, np.uint8), ColorModel.RGB, alpha=False)
     with pytest.raises(ValueError, match="another size"):
         obscure(raster, mask_of(width=10), SECRET)
     with pytest.raises(ValueError, match="secret"):
         obscure(raster, mask_of(region(FACE)), b"")
-    with pytest.raises(TypeError, match="obscure"):
-        Composite(raster, mask_of(), (), object())  # type: ignore[arg-type]
+    for sealed in (Cover, Composite):
+        with pytest.raises(TypeError, match=f"make a {sealed.__name__}"):
+            sealed(raster, mask_of(), (), object())  # type: ignore[arg-type]
     raster.pixels.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         obscure(raster, mask_of(region(FACE)), SECRET)
@@ -291,5 +340,5 @@ def test_a_large_region_and_many_small_ones_are_quick():
             started = time.process_time()
             obscure(Raster(pixels, ColorModel.RGB, alpha=False), mask, SECRET)
             spent.append(time.process_time() - started)
-        # About 10 ms each; the bound is for machines that are slower or busy.
-        assert min(spent) < 0.06
+        # About 15 and 50 ms; the bound is for machines that are slower or busy.
+        assert min(spent) < 0.25

@@ -11,6 +11,7 @@ import pytest
 
 from service.errors import OutputRefused
 from service.imaging.codec import decode, encode
+from service.imaging.containers.png import read_chunks
 from service.imaging.formats import ImageFormat
 from service.imaging.masking import Mask
 from service.imaging.metadata import exif_with
@@ -175,9 +176,10 @@ def test_tables_with_bytes_behind_them(marker: int) -> None:
     assert "beside the content" in refused(padded(marker)(data), ImageFormat.JPEG)
 
 
-def test_a_wrong_checksum() -> None:
+@pytest.mark.parametrize("name", [b"IHDR", b"pHYs", b"IDAT", b"IEND"])
+def test_a_wrong_checksum(name: bytes) -> None:
     data = finished(ImageFormat.PNG)
-    at = data.index(b"pHYs") + 4 + 9
+    at = next(each.end for each in read_chunks(data) if each.name == name) - 1
     assert "checksum" in refused(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :], ImageFormat.PNG)
 
 

@@ -12,6 +12,7 @@ from service.models import centerface
 from service.models.build import build_models
 from service.models.catalog import Catalog, ModelError
 from service.models.export import export_repository
+from service.models.golden import Golden
 from service.models.triton_config import TritonEngine, triton_config
 from service.models.verify import sha256_of, verify_files
 from tests.toy import write_toy
@@ -122,3 +123,12 @@ def test_export_names_the_engines(tmp_path: Path) -> None:
     write_toy(tmp_path)
     with pytest.raises(ModelError, match="tensorrt, onnxruntime, python"):
         export_repository(Catalog.read(tmp_path), tmp_path / "target", "openvino")
+
+
+def test_every_model_has_golden_answers_of_its_file(catalog: Catalog) -> None:
+    for spec in (*catalog.specs, *catalog.others):
+        golden = Golden.read(catalog, spec)
+        assert golden is not None, f"{spec.label}: run 'veil models golden'"
+        assert (golden.version, golden.sha256) == (spec.version, spec.sha256), f"{spec.label}: run 'veil models golden'"
+        assert set(golden.pictures) == {"street", "noise"}
+        assert len(golden.pictures["street"].boxes) >= 1, f"{spec.label} finds nothing in the street"

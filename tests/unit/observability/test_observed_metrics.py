@@ -4,7 +4,8 @@ import urllib.request
 
 import pytest
 
-from service.observability.metrics import Metrics, serve_metrics
+from service.observability.metrics import Metrics
+from service.observability.operations import serve_operations
 
 
 def scrape(port: int) -> str:
@@ -22,7 +23,7 @@ def test_metrics_are_served_on_their_own_port_until_the_block_ends() -> None:
     metrics.receipt_lost()
     waiting = 2
     metrics.watch_admission(lambda: 5, lambda: waiting)
-    with serve_metrics(metrics.registry, "127.0.0.1", 0) as port:
+    with serve_operations(metrics.registry, {}, "127.0.0.1", 0) as port:
         text = scrape(port)
         for line in (
             'veil_build_info{engine="triton",version="1.2.3"} 1.0',
@@ -46,7 +47,7 @@ def test_metrics_are_served_on_their_own_port_until_the_block_ends() -> None:
 
 def test_a_taken_port_is_an_error_at_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        serving = serve_metrics(Metrics("1", "triton").registry, "127.0.0.1", taken.getsockname()[1])
+        serving = serve_operations(Metrics("1", "triton").registry, {}, "127.0.0.1", taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             serving.__enter__()
 

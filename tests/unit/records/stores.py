@@ -75,4 +75,6 @@ def full() -> Receipt:
         ),
         residual=ResidualFacts(2, ResidualOutcome.HIDDEN),
         timings_ms={"decode": 12.345, "detect": 0.001, "wait": 0.0},
+        detections_digest="23" * 32,
+        signature="header..value",
     )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import RecordStoreUnavailable
 from service.records import migrations
 from service.records.database import Database
+from service.records.keys import KeyRepository
 from service.records.repository import ReceiptRepository
 from service.records.tables import metadata, receipts
 from tests.unit.records.stores import TIMEOUT, full, minimal
@@ -53,6 +54,7 @@ async def test_constraints_and_indexes_have_their_names(database: Database) -> N
             found.add(inspector.get_pk_constraint(table)["name"])
             found.update(each["name"] for each in inspector.get_check_constraints(table))
             found.update(each["name"] for each in inspector.get_unique_constraints(table))
+            found.update(each["name"] for each in inspector.get_foreign_keys(table))
         return found
 
     declared = {str(each.name) for table in metadata.tables.values() for each in table.constraints}
@@ -95,12 +97,54 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(url: str) -> N
         await database.close()
 
 
-async def test_a_schema_of_a_newer_version_is_left_alone(database: Database) -> None:
-    await run(database, lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+@pytest.mark.parametrize("revision", ["0101", "9999", "0099x", "nonsense"])
+async def test_a_schema_of_another_generation_is_left_alone(database: Database, revision: str) -> None:
+    await run(database, at_revision(revision))
     for refused in (database.migrate, database.check):
         with pytest.raises(RecordStoreUnavailable) as caught:
             await refused()
-        assert "9999" in str(caught.value.cause)
+        assert revision in str(caught.value.cause)
+    assert await database.current_revision() == revision
+
+
+async def test_a_newer_schema_of_the_same_generation_serves(database: Database, keys: KeyRepository) -> None:
+    """What the rolling upgrade of replicas rests on: more tables and columns, and the values that came with them."""
+    newer = f"{int(database.head_revision()) + 1:04d}"
+    _, token = await keys.create("old", "anonymize")
+    _, of_tomorrow = await keys.create("new", "read")
+    await run(database, at_revision(newer))
+    await run(database, lambda connection: connection.execute(text("ALTER TABLE receipts ADD COLUMN more VARCHAR(9)")))
+    await run(database, give_a_role_of_tomorrow)
+    await database.migrate()
+    await database.check()
+    assert await database.current_revision() == newer
+    receipt = full()
+    await ReceiptRepository(database).add(receipt)
+    assert await ReceiptRepository(database).get(receipt.id) == receipt
+    fresh = KeyRepository(database)
+    assert await fresh.authenticate(token) is not None
+    assert await fresh.authenticate(of_tomorrow) is None
+    assert [each.name for each in await fresh.list()] == ["old"]
+
+
+@pytest.mark.parametrize("revision", [None, "0001", "0000"])
+def test_an_older_schema_does_not_serve(revision: str | None) -> None:
+    assert not migrations.serves(revision)
+
+
+def at_revision(revision: str):  # type: ignore[no-untyped-def]
+    """Says that the schema is at `revision`."""
+    statement = text("UPDATE alembic_version SET version_num = :revision")
+    return lambda connection: connection.execute(statement, {"revision": revision})
+
+
+def give_a_role_of_tomorrow(connection: Connection) -> None:
+    """As after a migration that widens the check of the roles."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER TABLE api_keys DROP CONSTRAINT ck_api_keys_role"))
+    else:
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=ON")
+    connection.execute(text("UPDATE api_keys SET role = 'auditor' WHERE name = 'new'"))
 
 
 async def test_replicas_that_start_together_migrate_once(url: str) -> None:

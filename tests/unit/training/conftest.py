@@ -1,5 +1,7 @@
 """Small photographs with plates of known places, generated: no file, no network."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,9 @@ import pytest
 from training.fonts import Fonts
 from training.photographs import Labels, Photographs, boxes
 from training.plates import Plates
+
+# PyTorch looks for a package of that name, and the folder tests/triton would pass for it.
+sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,12 @@
 """The network, one step of training and the way into the contract. Needs PyTorch, which only training has."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-# PyTorch looks for a package of that name, and the folder tests/triton would pass for it.
-sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 pytest.importorskip("torch", reason="PyTorch is installed with requirements/training.txt only")
 
 import torch

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from service.app import StartError
-from service.bulk import plan, write_whole
+from service.bulk.files import plan
+from service.bulk.stores import Folder
 from service.policy import OutputFormat
 
 
@@ -24,11 +25,11 @@ def test_no_result_overwrites_its_source_or_another_result(tmp_path: Path) -> No
 
 
 def test_a_result_is_whole_or_not_there(tmp_path: Path) -> None:
-    target = tmp_path / "a.jpg"
-    write_whole(target, b"whole")
+    folder = Folder(tmp_path)
+    staged = folder.stage("deep/a.jpg", b"whole")
+    assert folder.size("deep/a.jpg") is None
+    staged.publish()
+    target = tmp_path / "deep" / "a.jpg"
     assert target.read_bytes() == b"whole"
     assert stat.S_IMODE(target.stat().st_mode) & 0o600 == 0o600
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        write_whole(tmp_path / "folder", b"cannot take the place of a folder")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "folder"]
+    assert list(target.parent.iterdir()) == [target]

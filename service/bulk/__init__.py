@@ -1,0 +1,1 @@
+"""Many pictures at once, without HTTP in front: files, whole trees, folders that keep filling."""

@@ -1,0 +1,1 @@
+"""Reports for people: what was processed, how, by whom, and how well. Made from receipts, a page at a time."""
