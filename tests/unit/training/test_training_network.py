@@ -22,6 +22,15 @@ from training.samples import Batch, Mixture, Samples
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A network this small gains nothing by threads, and loses all where other processes want the same cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def stream(photographs: Photographs, fonts: Fonts) -> Iterator[Batch]:
     samples = Samples(photographs, fonts, 3, Mixture(sides=(96,)), textures=6)
