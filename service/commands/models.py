@@ -102,6 +102,7 @@ def models_variants(
 ) -> None:
     """Write the detectors in other precisions, to be evaluated and exported like the originals."""
     from service.calibration import calibration_tiles
+    from service.golden import write_golden
     from service.models.variants import Precision, write_variant
 
     with plain_errors():
@@ -117,6 +118,7 @@ def models_variants(
             made = write_variant(
                 read(settings), target / each, each, tiles, lambda text: err.print(text, markup=False, soft_wrap=True)
             )
+            asyncio.run(write_golden(settings, made))
             for spec in made.specs:
                 out.print(f"{each}  {spec.label}  {spec.sha256}", soft_wrap=True)
 

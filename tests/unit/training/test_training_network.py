@@ -79,7 +79,7 @@ def test_descent_lowers_the_loss_of_one_batch(stream: Iterator[Batch], tmp_path:
 
     first, last = tmp_path / "first.pt", tmp_path / "last.pt"
     fit(same(), Plan(steps=1, warmup=1, rate=0.0), first, print)
-    fit(same(), Plan(steps=12, warmup=1, rate=1e-3, average=0.5, fine=True), last, print, first)
+    fit(same(), Plan(steps=30, warmup=1, rate=3e-3, average=0.5, fine=True), last, print, first)
     assert value(last) < 0.8 * value(first)
 
 
