@@ -80,6 +80,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": "face=3, plate=1",
     },
+    "Veil-Projection": {
+        "description": "How the picture was looked at.",
+        "schema": {"type": "string", "enum": ["planar", "equirectangular"]},
+    },
     "Veil-Residual": {
         "description": "What searching the finished picture again found, where verify=redetect asked for it.",
         "schema": {"type": "string"},
@@ -208,6 +212,7 @@ def _example(kind: type[VeilError]) -> dict[str, Any]:
         "title": kind.title,
         "status": kind_of(kind).status,
         "detail": kind.default_detail,
+        "remedy": kind_of(kind).remedy,
         "request_id": "5f1c0f7c0b1f4f0e8f8f2d6f4f7f9a10",
     }
     if kind not in (Unauthenticated, RecordStoreUnavailable):

@@ -88,7 +88,11 @@ def test_every_error_is_documented_as_a_problem_with_examples() -> None:
     # that are refused before anybody knows what they want.
     unseen = {kind.slug for kind in KINDS} - seen
     connections = {"head-incomplete", "head-too-large", "too-many-connections"}
-    assert unseen == {"not-found", "method-not-allowed", "client-disconnected", "upload-rejected"} | connections
+    assert (
+        unseen
+        == {"not-found", "method-not-allowed", "client-disconnected", "upload-rejected", "origin-not-allowed"}
+        | connections
+    )
 
 
 @pytest.mark.parametrize(
