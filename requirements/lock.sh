@@ -10,6 +10,7 @@ compile() {
 compile "$@" -o requirements/dev.txt --extra build --group dev
 compile "$@" -o requirements/build.txt --extra build --constraint requirements/dev.txt
 compile "$@" -o requirements/runtime.txt --constraint requirements/dev.txt
+compile "$@" -o requirements/training.txt --extra build --group training --constraint requirements/dev.txt
 # What builds packages inside the image (this one, and dependencies that come as source): pip would fetch it unpinned.
 printf '%s\n' hatchling setuptools wheel cffi pkgconfig | uv pip compile - --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet "$@" \

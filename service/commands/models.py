@@ -9,7 +9,7 @@ import typer
 
 from service.app import StartError
 from service.commands.console import err, out, plain_errors, settings_now, table
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ModelError
 from service.models.verify import verify_files
 from service.settings import Settings
 
@@ -89,6 +89,38 @@ def models_export(
     with plain_errors():
         export_repository(read(settings_now()), target, engine, without or [])
         out.print(f"wrote {target}")
+
+
+@app.command("variants")
+def models_variants(
+    target: Annotated[Path, typer.Argument(file_okay=False, help="Folder; each precision gets a repository in it.")],
+    precision: Annotated[list[str] | None, typer.Option(help="fp32, fp16 or int8; may be given again. All.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of pictures to calibrate int8 by.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Tiles to calibrate by, at most.")] = 200,
+) -> None:
+    """Write the detectors in other precisions, to be evaluated and exported like the originals."""
+    from service.calibration import calibration_tiles
+    from service.golden import write_golden
+    from service.models.variants import Precision, write_variant
+
+    with plain_errors():
+        settings = settings_now()
+        try:
+            chosen = [Precision(each) for each in precision or list(Precision)]
+        except ValueError as error:
+            raise ModelError(f"{error}; choose among {', '.join(Precision)}") from None
+        if Precision.INT8 in chosen and pictures is None:
+            raise ModelError("int8 is calibrated by pictures: name a folder with --pictures")
+        tiles = calibration_tiles(pictures or target, most, settings)
+        for each in chosen:
+            made = write_variant(
+                read(settings), target / each, each, tiles, lambda text: err.print(text, markup=False, soft_wrap=True)
+            )
+            asyncio.run(write_golden(settings, made))
+            for spec in made.specs:
+                out.print(f"{each}  {spec.label}  {spec.sha256}", soft_wrap=True)
 
 
 @app.command("load")

@@ -1,0 +1,124 @@
+"""The network, one step of training and the way into the contract. Needs PyTorch, which only training has."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is installed with requirements/training.txt only")
+
+import torch
+
+from service.models.catalog import Catalog
+from training.fit import Plan, fit
+from training.fonts import Fonts
+from training.loss import loss
+from training.network import OFFSET, SHRINK, PlateNet, folded, read_checkpoint
+from training.photographs import Photographs
+from training.samples import Batch, Mixture, Samples
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A network this small gains nothing by threads, and loses all where other processes want the same cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def stream(photographs: Photographs, fonts: Fonts) -> Iterator[Batch]:
+    samples = Samples(photographs, fonts, 3, Mixture(sides=(96,)), textures=6)
+
+    def endless() -> Iterator[Batch]:
+        while True:
+            yield samples.batch(4 * 96**2)
+
+    return endless()
+
+
+def changed(before: Path, after: Path) -> set[str]:
+    """The stages whose weights differ."""
+    first, second = folded(read_checkpoint(before)).state_dict(), folded(read_checkpoint(after)).state_dict()
+    return {name.split(".")[0] for name, value in first.items() if not torch.equal(value, second[name])}
+
+
+def test_steps_change_the_weights_and_fine_tuning_leaves_the_first_stages(
+    stream: Iterator[Batch], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    lines: list[str] = []
+    start, more, fine = tmp_path / "start.pt", tmp_path / "more.pt", tmp_path / "fine.pt"
+    assert fit(stream, Plan(steps=1, warmup=1), start, lines.append) == 1
+    assert fit(stream, Plan(steps=2, warmup=1, report_every=1), more, lines.append, start) == 2
+    assert len(lines) == 2
+    assert changed(start, more) >= {"stem", "s1", "s4", "out"}
+    fit(stream, Plan(steps=2, warmup=1, fine=True), fine, lines.append, start)
+    assert not changed(start, fine) & {"stem", "s1", "s2"}
+    assert "out" in changed(start, fine)
+
+
+def test_descent_lowers_the_loss_of_one_batch(stream: Iterator[Batch], tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    batch = next(each for each in stream if (each.heat == 1).any())
+
+    def value(checkpoint: Path) -> float:
+        image = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() * SHRINK + OFFSET
+        parts = (torch.from_numpy(each) for each in (batch.heat, batch.distances, batch.weight))
+        with torch.no_grad():
+            return float(loss(folded(read_checkpoint(checkpoint))(image), *parts).total)
+
+    def same() -> Iterator[Batch]:
+        while True:
+            yield batch
+
+    first, last = tmp_path / "first.pt", tmp_path / "last.pt"
+    fit(same(), Plan(steps=1, warmup=1, rate=0.0), first, print)
+    fit(same(), Plan(steps=30, warmup=1, rate=3e-3, average=0.5, fine=True), last, print, first)
+    assert value(last) < 0.8 * value(first)
+
+
+def test_fine_tuning_needs_a_start(stream: Iterator[Batch], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="checkpoint"):
+        fit(stream, Plan(steps=1, fine=True), tmp_path / "never.pt", print)
+
+
+def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
+    catalog: Catalog, stream: Iterator[Batch], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    import onnxruntime
+
+    from training.release import release
+
+    torch.manual_seed(2)
+    checkpoint = tmp_path / "start.pt"
+    fit(stream, Plan(steps=1), checkpoint, print)
+    file = release(checkpoint, catalog.root, tmp_path / "repository", threshold=0.51)
+    described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
+    assert described["threshold"] == 0.51
+    assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file
+    tile = np.random.default_rng(0).integers(0, 256, (1, 640, 640, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    scores = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"tiles": tile}), strict=True))[
+        "scores"
+    ]
+    bgr = torch.from_numpy(tile[..., ::-1].copy()).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        heat = torch.sigmoid(folded(read_checkpoint(checkpoint))(bgr * SHRINK + OFFSET)[:, 0])
+    assert scores[0, 0] == pytest.approx(float(heat.max()), abs=1e-4)
+
+
+def test_folding_changes_nothing_that_matters() -> None:
+    torch.manual_seed(3)
+    network = PlateNet()
+    image = torch.randn(1, 3, 64, 96)
+    network.train()(image)  # gives the normalization statistics of its own
+    network.eval()
+    with torch.no_grad():
+        assert torch.allclose(network(image), folded(network.state_dict())(image), atol=1e-4)

@@ -1,0 +1,175 @@
+"""The stream of training crops: real plates, synthetic plates on real photographs, and what only looks like one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import crops
+from training.fonts import Fonts
+from training.ink import Pixels
+from training.photographs import Photographs
+from training.plates import Plates
+from training.rendering import paste, seen_from
+from training.signs import Signs
+from training.targets import clip, target
+
+Rows = list[list[float]]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the stream, and the sides of its crops in pixels (a batch has one side, multiple of 32)."""
+
+    mined: float = 0.22
+    """Crops around a known lookalike."""
+    real: float = 0.47
+    """Crops with their real plates; what is left shows synthetic ones."""
+    bare: float = 0.14
+    """Share of erased plates that get no other in their place."""
+    sides: tuple[int, ...] = (320, 320, 320, 416)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n crops: `pixels` uint8 (n, s, s, 3) BGR; the parts of `targets.Target`, stacked."""
+
+    pixels: NDArray[np.uint8]
+    heat: NDArray[np.uint8]
+    distances: NDArray[np.float16]
+    weight: NDArray[np.float16]
+
+
+class Samples:
+    """Endless batches from one seed; the same seed and photographs give the same batches."""
+
+    def __init__(
+        self, photographs: Photographs, fonts: Fonts, seed: int, mixture: Mixture | None = None, textures: int = 1500
+    ) -> None:
+        self._photographs, self._mixture = photographs, mixture or Mixture()
+        if not photographs.lookalikes:
+            self._mixture = replace(self._mixture, mined=0.0)
+        self._rng = np.random.default_rng(seed)
+        self._plates, self._signs = Plates(fonts), Signs(fonts)
+        self._drawn = [self._plates.draw(self._rng) for _ in range(textures)]
+        self._panels = [self._signs.panel(self._rng) for _ in range(max(1, textures // 3))]
+
+    def batch(self, pixels: int) -> Batch:
+        """The next batch, of about `pixels` pixels altogether."""
+        side = int(self._rng.choice(self._mixture.sides))
+        found = [self.sample(side) for _ in range(max(1, round(pixels / side**2)))]
+        targets = [target(plates, ignore, side) for _, plates, ignore in found]
+        for _ in range(8):
+            self._drawn[self._rng.integers(len(self._drawn))] = self._plates.draw(self._rng)
+        self._panels[self._rng.integers(len(self._panels))] = self._signs.panel(self._rng)
+        return Batch(
+            np.stack([image for image, _, _ in found]),
+            np.stack([each.heat for each in targets]),
+            np.stack([each.distances for each in targets]),
+            np.stack([each.weight for each in targets]),
+        )
+
+    def sample(self, side: int) -> tuple[Pixels, Rows, Rows]:
+        """One crop with its plates and its regions to ignore."""
+        kind = self._rng.random()
+        if kind < self._mixture.mined:
+            image, plates, ignore = self._lookalike(side)
+        elif kind < self._mixture.mined + self._mixture.real:
+            image, plates, ignore = self._real(side)
+        else:
+            image, plates, ignore = self._synthetic(side)
+        return crops.photograph(image, self._rng), plates, ignore
+
+    def _cut(self, side: int, chance: float) -> crops.Crop:
+        pool = self._photographs.with_plates
+        at = pool[self._rng.integers(len(pool))] if pool else int(self._rng.integers(len(self._photographs)))
+        picture, labels = self._photographs[at]
+        around = labels.plates if self._rng.random() < chance else None
+        return crops.cut(picture, labels, around, side, self._rng)
+
+    def _labels(self, crop: crops.Crop, side: int) -> tuple[Rows, Rows]:
+        plates, ignore = clip(crop.plates.tolist(), side)
+        return plates, ignore + _within(crop.unclear.tolist(), side)
+
+    def _lookalike(self, side: int) -> tuple[Pixels, Rows, Rows]:
+        at, k = self._photographs.lookalikes[self._rng.integers(len(self._photographs.lookalikes))]
+        picture, labels = self._photographs[at]
+        crop = crops.cut(picture, labels, labels.lookalikes[k : k + 1], side, self._rng)
+        return crop.pixels, *self._labels(crop, side)
+
+    def _real(self, side: int) -> tuple[Pixels, Rows, Rows]:
+        crop = self._cut(side, 0.88)
+        plates, ignore = self._labels(crop, side)
+        if self._rng.random() < 0.25:
+            self._distract(crop.pixels, plates + ignore)
+        return crop.pixels, plates, ignore
+
+    def _synthetic(self, side: int) -> tuple[Pixels, Rows, Rows]:
+        rng, crop = self._rng, self._cut(side, 0.85)
+        image = crop.pixels
+        plates: Rows = []
+        ignore = _within(crop.unclear.tolist(), side)
+        for box in crop.plates:
+            x1, y1, x2, y2 = (float(each) for each in box)
+            if x2 <= 0 or y2 <= 0 or x1 >= side or y1 >= side:
+                continue
+            if y2 - y1 < 4:
+                ignore += _within([[x1, y1, x2, y2]], side)
+                continue
+            crops.erase(image, box, rng)
+            if rng.random() >= self._mixture.bare:
+                texture = self._texture()
+                aspect = texture.shape[1] / texture.shape[0]
+                height = np.sqrt((x2 - x1) * (y2 - y1) / aspect) * rng.uniform(0.8, 1.2)
+                self._place(image, texture, (x1 + x2) / 2, (y1 + y2) / 2, height, plates, ignore)
+        if rng.random() < 0.5:
+            self._distract(image, plates + ignore)
+        for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):
+            texture = self._texture()
+            aspect = texture.shape[1] / texture.shape[0]
+            height = min(np.exp(rng.uniform(np.log(6.5), np.log(0.28 * side))), 0.8 * side / aspect)
+            x, y = rng.uniform(0, side), rng.uniform(0.15 * side, side)
+            if not _near(x, y, height * aspect, height, plates + ignore):
+                self._place(image, texture, x, y, height, plates, ignore)
+        return image, plates, ignore
+
+    def _texture(self) -> Pixels:
+        return self._drawn[self._rng.integers(len(self._drawn))]
+
+    def _place(
+        self, image: Pixels, texture: Pixels, x: float, y: float, height: float, plates: Rows, ignore: Rows
+    ) -> None:
+        quad = seen_from(x, y, height, texture.shape[1] / texture.shape[0], self._rng)
+        box = paste(image, texture, quad, self._rng)
+        if box is not None:
+            kept, little = clip([box], image.shape[0])
+            plates += kept
+            ignore += little
+
+    def _distract(self, image: Pixels, busy: Rows) -> None:
+        """Lettering and signs where there is no plate."""
+        rng, side = self._rng, image.shape[0]
+        for _ in range(int(rng.integers(0, 4))):
+            x, y, height = rng.uniform(0, side), rng.uniform(0, side), float(np.exp(rng.uniform(np.log(6), np.log(60))))
+            if not _near(x, y, height * 12, height * 3, busy):
+                self._signs.paint(image, x, y, height, rng)
+        for _ in range(int(rng.integers(1, 3))):
+            panel = self._panels[rng.integers(len(self._panels))]
+            aspect = panel.shape[1] / panel.shape[0]
+            height = float(np.exp(rng.uniform(np.log(8), np.log(130)))) / max(1.0, aspect**0.3)
+            x, y = rng.uniform(0, side), rng.uniform(0, 0.8 * side)
+            if not _near(x, y, height * aspect, height, busy):
+                paste(image, panel, seen_from(x, y, height, aspect, rng), rng)
+
+
+def _within(rows: Sequence[Sequence[float]], side: int) -> Rows:
+    """What of `rows` lies in the crop, however little."""
+    whole, little = clip(rows, side)
+    return whole + little
+
+
+def _near(x: float, y: float, width: float, height: float, busy: Sequence[Sequence[float]]) -> bool:
+    """Whether a rectangle around (x, y), turned any way a plate is, could touch one of `busy`."""
+    reach_x, reach_y = width / 2 + height / 2 + 3, height / 2 + width / 4 + 3
+    return any(x + reach_x > b[0] and x - reach_x < b[2] and y + reach_y > b[1] and y - reach_y < b[3] for b in busy)
