@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CATALOG := $(wildcard model_repository/*/model.json)
 MODELS := $(VENV)/.models
 
-.PHONY: docs help run test check format bench soak faults fuzz sbom audit test-containers lock clean
+.PHONY: docs screenshots help run test check format bench soak faults fuzz sbom audit test-containers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,8 +27,10 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	@bash tests/triton/install.sh
 	@bash tests/panoramax/install.sh
 	@bash tests/s3/install.sh
+	-@bash tests/browser/install.sh
 	@bash tests/helm/install.sh
 	-@bash benchmarks/attack/install.sh
+	-@bash requirements/tools.sh supply-chain
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not containers"
 
@@ -79,6 +81,10 @@ test-containers: $(VENV)/.dev $(MODELS) ## Build the image and run the compose s
 docs: $(VENV)/.dev $(MODELS) ## Write the generated reference pages and pictures
 	$(BIN)/python -m docs.write_reference
 	$(BIN)/python -m docs.write_images
+
+screenshots: $(VENV)/.dev $(MODELS) ## Make the docs' pictures of the page, in a real Chromium
+	-@sh tests/install-debian.sh
+	SCREENSHOTS=docs/images $(BIN)/pytest -q tests/browser/test_page_screenshots.py
 
 lock: ## Write the hash-pinned locks from pyproject.toml (needs uv)
 	requirements/lock.sh

@@ -1,6 +1,6 @@
 """`make bench`: measures, prints a table, writes `benchmarks/results/<what>.json`.
 
-`python -m benchmarks [--quick] [--pictures FOLDER] [--only foundation|speed]`
+`python -m benchmarks [--quick] [--pictures FOLDER] [--only foundation|speed] [--size MEGAPIXELS]…`
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import foundation, speed
+from benchmarks import foundation, panoramas, speed
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the two smallest sizes, few repeats")
     parser.add_argument("--pictures", type=Path, help="folder of photographs that the large pictures are made of")
     parser.add_argument("--only", choices=("foundation", "speed"))
+    sizes = [name.split(" ")[0] for name in panoramas.SIZES]
+    parser.add_argument("--size", action="append", choices=sizes, help="megapixels; all by default; may be repeated")
     arguments = parser.parse_args()
     if speed.PAGES.items() - os.environ.items() and arguments.only != "foundation":
         # Large pages are asked of the C library before a program starts, and all peers shall have them alike.
@@ -31,7 +33,9 @@ def main() -> None:
             show(name, figure)
         write("foundation", figures)
     if arguments.only != "foundation":
-        write("speed", speed.measure(show, quick=arguments.quick, pictures=arguments.pictures))
+        chosen = arguments.size or (sizes[:2] if arguments.quick else sizes)
+        figures = speed.measure(show, sizes=chosen, quick=arguments.quick, pictures=arguments.pictures)
+        write("-".join(("speed", *(arguments.size or ()))), figures)
 
 
 def show(name: str, figure: Any, depth: int = 0) -> None:

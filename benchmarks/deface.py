@@ -1,5 +1,6 @@
 """`deface` (PyPI), in an environment of its own: what somebody would take who only wants faces hidden."""
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -30,17 +31,20 @@ def install() -> Path | None:
     return command
 
 
-def seconds(command: Path, body: bytes) -> float:
-    """Wall seconds for one picture, less those for a tiny one: without the program's start."""
+def seconds(command: Path, body: bytes) -> tuple[float, float]:
+    """Wall and processor seconds for one picture, less those for a tiny one: without the program's start."""
     with tempfile.TemporaryDirectory() as folder:
         picture, tiny = Path(folder, "picture.jpg"), Path(folder, "tiny.jpg")
         picture.write_bytes(body)
         cv2.imwrite(str(tiny), np.full((32, 32, 3), 90, np.uint8))
-        return _run(command, picture) - _run(command, tiny)
+        wall, processor = _run(command, picture)
+        start, started = _run(command, tiny)
+        return wall - start, processor - started
 
 
-def _run(command: Path, picture: Path) -> float:
-    began = time.perf_counter()
+def _run(command: Path, picture: Path) -> tuple[float, float]:
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     arguments = [str(command), str(picture), "--output", str(picture.with_name("out.jpg"))]
     subprocess.run(arguments, check=True, capture_output=True)
-    return time.perf_counter() - began
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import typer
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from typer.main import get_command
 
 from docs.metadata_page import metadata_page
 from service.api.problems import KINDS
 from service.cli import main as command_line
+from service.observability.metrics import Metrics
 from service.settings import Group, Settings, variable
 
 FOLDER = Path(__file__).parent / "reference"
@@ -78,7 +80,29 @@ def walk(command: typer.core.TyperGroup | typer.core.TyperCommand, path: str, li
         walk(children[name], f"{path} {name}", lines)
 
 
+def metrics_page() -> str:
+    lines = [
+        "# Metrics",
+        NOTE,
+        "Served for Prometheus on a port of their own. Counters end in `_total`, histograms in `_bucket`, `_sum` and",
+        "`_count`. Besides these there are Prometheus's usual `process_` metrics of the process.",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    registry = Metrics("", "").registry
+    for collector in registry._collector_to_names:
+        if not isinstance(collector, MetricWrapperBase):
+            continue
+        [family] = collector.describe()
+        end = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        labels = ", ".join(f"`{name}`" for name in collector._labelnames)
+        lines.append(f"| `{family.name}{end}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
     "problems.md": problems_page,
     "commands.md": commands_page,

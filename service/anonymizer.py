@@ -73,12 +73,13 @@ class ReceiptStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """A finished picture, what it was made from, and its committed receipt."""
+    """A finished picture, what it was made from, its committed receipt, and whether it was searched as a panorama."""
 
     data: bytes
     format: ImageFormat
     source: Source
     receipt: Receipt
+    panorama: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class Anonymizer:
             return await self._hide(source, await self._decoded(source, policy, draft), everything, policy, draft)
 
         finished, receipt = await self._released(finished, found, policy, draft, hide)
-        return Anonymized(finished.data, finished.format, source, receipt)
+        return Anonymized(finished.data, finished.format, source, receipt, found.sphere is not None)
 
     async def detect(self, data: bytes, policy: Policy, draft: Draft, admit: Admit | None = None) -> Found:
         """What `anonymize` would hide, and no picture. Raises like `anonymize`."""

@@ -42,6 +42,7 @@ from service.records.retention import Retention
 from service.records.reviews import ReviewRepository
 from service.records.signing import Signer, SigningKeyError
 from service.records.signing_keys import SigningKeyRepository
+from service.records.statistics import StatisticsRepository
 from service.settings import Engine, Settings, Tls
 from service.tls import TlsFiles
 
@@ -357,6 +358,7 @@ def services(veil: Veil) -> Services:
         audit=AuditLog(veil.database),
         signing_keys=SigningKeyRepository(veil.database),
         reviews=ReviewRepository(veil.database),
+        statistics=StatisticsRepository(veil.database),
         keys=veil.keys,
         quotas=QuotaRepository(veil.database),
         keys_needed=settings.keys_needed,
@@ -371,6 +373,8 @@ def services(veil: Veil) -> Services:
         serving=lambda: veil.detection.serving,
         metrics=metrics,
         panoramax=panoramax_rules(settings),
+        page=settings.page.enabled,
+        origins=settings.cors.origins,
     )
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.commands import bulk, evaluation, keys, models, pictures, records, review, serving, signing
+from service.commands import bulk, capacity, evaluation, keys, models, pictures, records, review, serving, signing
 
 main = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +13,7 @@ main = typer.Typer(
 main.add_typer(serving.app)
 main.add_typer(pictures.app)
 main.add_typer(bulk.app)
+main.add_typer(capacity.app)
 main.add_typer(evaluation.app)
 main.add_typer(models.app, name="models")
 keys.app.add_typer(signing.app, name="signing")

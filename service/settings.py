@@ -7,6 +7,7 @@ starts with `VEIL_` and names no setting is refused, so a misspelling cannot sil
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -20,6 +21,7 @@ from service.policy import Effort, Residual, Verify
 
 PREFIX = "VEIL_"
 MIB = 1024 * 1024
+ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -273,6 +275,29 @@ class Panorama(Group):
     )
 
 
+class Page(Group):
+    enabled: bool = Field(
+        True, description="Whether the page for people is shown at `/`. The API does not depend on it."
+    )
+
+
+class Cors(Group):
+    """Which pages of other origins may call the API from a browser. The service's own page needs no entry."""
+
+    origins: tuple[str, ...] = Field(
+        (),
+        description='Origins as browsers name them, as JSON: ["https://viewer.example"]. Unset: none.',
+    )
+
+    @field_validator("origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for each in origins:
+            if not ORIGIN.fullmatch(each):
+                raise ValueError("give each origin as https://host or https://host:port, in lower case, without a path")
+        return origins
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     TEXT = "text"
@@ -302,6 +327,8 @@ class Settings(Group):
     metadata: Metadata = Metadata()
     panorama: Panorama = Panorama()
     panoramax: Panoramax = Panoramax()
+    page: Page = Page()
+    cors: Cors = Cors()
     logs: Logs = Logs()
 
     @property

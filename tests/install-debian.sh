@@ -2,7 +2,7 @@
 # Installs the Debian packages that tests use: where apt and root are at hand. Elsewhere it prints the one command.
 set -u
 
-packages='libturbojpeg0 libimage-exiftool-perl caddy faketime iproute2 strace prometheus'
+packages='libturbojpeg0 libimage-exiftool-perl chromium caddy faketime iproute2 strace prometheus'
 
 missing=''
 for each in $packages; do

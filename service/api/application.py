@@ -9,8 +9,23 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from service import __version__
-from service.api import audit, documentation, exports, health, keys, native, panoramax, receipts, reviews, signing_keys
+from service.api import (
+    audit,
+    documentation,
+    exports,
+    health,
+    keys,
+    native,
+    offered,
+    page,
+    panoramax,
+    receipts,
+    reviews,
+    signing_keys,
+    statistics,
+)
 from service.api.auth import authorize
+from service.api.cors import AllowedOrigins
 from service.api.health import Readiness
 from service.api.limits import RateLimited
 from service.api.lingering import LingeringClose
@@ -30,7 +45,9 @@ DESCRIPTION = (
 
 def create_api(services: Services, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application over `services`; it builds and closes nothing itself."""
-    app = _application(services.rules, lifespan)
+    app = _application(services.rules, lifespan, services.origins)
+    if services.page:
+        app.include_router(page.router())
     app.state.services = services
     app.state.readiness = Readiness(services)
     services.metrics.watch_admission(lambda: services.admission.places, lambda: services.admission.waiting)
@@ -46,7 +63,7 @@ def document() -> dict[str, Any]:
     return _application(OptionRules(Policy(classes=classes)), None).openapi()
 
 
-def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> FastAPI:
+def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None, origins: tuple[str, ...] = ()) -> FastAPI:
     app = FastAPI(
         title="Veil",
         version=__version__,
@@ -59,9 +76,11 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
         dependencies=[Depends(authorize)],
     )
     app.include_router(native.router(rules))
+    app.include_router(offered.router())
     app.include_router(panoramax.router())
     app.include_router(exports.router())  # before the route whose id would match 'export'
     app.include_router(receipts.router())
+    app.include_router(statistics.router())
     app.include_router(audit.router())
     app.include_router(reviews.router())
     app.include_router(signing_keys.router())
@@ -74,6 +93,8 @@ def _application(rules: OptionRules, lifespan: Lifespan[FastAPI] | None) -> Fast
     # The last one added is the outermost.
     app.add_middleware(Answered)
     app.add_middleware(RateLimited)
+    if origins:
+        app.add_middleware(AllowedOrigins, origins=origins)
     app.add_middleware(Observed)
     app.add_middleware(RequestId)
     app.add_middleware(LingeringClose)

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import examples, openapi
 from service.api.auth import CallerOf, ServicesOf
+from service.api.moments import Moment
 from service.api.schemas import Wire
 from service.errors import InvalidRequest, NotPermitted, QuotaExceeded
 from service.records.audit import Action, Actor, ActorKind, Entry
@@ -21,8 +22,8 @@ class AuditQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    since: Annotated[AwareDatetime | None, Field(description="Done at this time or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Done before this time.")] = None
+    since: Annotated[Moment | None, Field(description="Done at this time or later.")] = None
+    until: Annotated[Moment | None, Field(description="Done before this time.")] = None
     key: Annotated[str | None, Field(max_length=64, description="Id of the API key that did it.")] = None
     action: Annotated[Action | None, Field(description="What was done.")] = None
     subject: Annotated[str | None, Field(max_length=64, description="Id of what it was done to.")] = None

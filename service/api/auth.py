@@ -21,6 +21,8 @@ class Permission(StrEnum):
     """Open to everybody: no picture, no record, no configuration."""
     ANONYMIZE = "anonymize"
     MODELS = "models"
+    """The models, and which options there are."""
+
     RECEIPTS = "receipts"
     """Receipts; a key with the role 'anonymize' sees only its own."""
 
@@ -29,6 +31,9 @@ class Permission(StrEnum):
 
     KEYS = "keys"
     """API keys: who may come in, and on which terms."""
+
+    STATISTICS = "statistics"
+    """What all receipts say together."""
 
     AUDIT = "audit"
     """Who did what when."""
@@ -51,11 +56,13 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("GET", "/v1/receipts/export"): Permission.RECEIPTS,
     ("GET", "/v1/receipts/{id}"): Permission.RECEIPTS,
     ("GET", "/v1/receipts/{id}/proof"): Permission.RECEIPTS,
+    ("GET", "/v1/statistics"): Permission.STATISTICS,
     ("GET", "/v1/audit"): Permission.AUDIT,
     ("POST", "/v1/samples"): Permission.REVIEWS,
     ("GET", "/v1/samples/{id}"): Permission.REVIEWS,
     ("POST", "/v1/samples/{id}/verdicts"): Permission.REVIEWS,
     ("GET", "/v1/models"): Permission.MODELS,
+    ("GET", "/v1/options"): Permission.MODELS,
     ("GET", "/v1/keys"): Permission.KEYS,
     ("POST", "/v1/keys"): Permission.KEYS,
     ("GET", "/v1/keys/{id}"): Permission.KEYS,
@@ -71,6 +78,8 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("GET", "/openapi.json"): Permission.NONE,
     ("GET", "/docs"): Permission.NONE,
     ("GET", "/docs/static/{name}"): Permission.NONE,
+    ("GET", "/"): Permission.NONE,
+    ("GET", "/page/{path:path}"): Permission.NONE,
 }
 """Every route there is; one that is missing here is refused (and a test fails)."""
 

@@ -241,6 +241,7 @@ def refusal(error: VeilError, headers: list[tuple[bytes, bytes]]) -> bytes:
             "title": error.title,
             "status": status,
             "detail": error.detail,
+            "remedy": kind_of(type(error)).remedy,
             "request_id": request_id,
         }
     ).encode()

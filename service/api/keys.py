@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
 from service.api.bodies import read_json
+from service.api.moments import Moment
 from service.api.schemas import Wire
 from service.api.terms import key_terms
-from service.errors import InvalidRequest, KeyNotFound, NotPermitted, QuotaExceeded
+from service.errors import KeyNotFound, NotPermitted, QuotaExceeded
 from service.records.audit import Actor
 from service.records.key import Key, Quota, Role
 from service.records.keys import MAX_NAME, MAX_QUOTA
@@ -34,7 +35,7 @@ class NewKey(Wire):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="What the key is for.")]
     role: Role
-    expires_at: Annotated[AwareDatetime | None, Field(description="When it stops working.")] = None
+    expires_at: Annotated[Moment | None, Field(description="When it stops working.")] = None
     quota_requests: Annotated[PerMinute | None, Field(description="Requests in a minute.")] = None
     quota_megapixels: Annotated[PerMinute | None, Field(description="Megapixels of pictures in a minute.")] = None
     options: Annotated[Options, Field(default_factory=dict)]
@@ -106,7 +107,7 @@ def router() -> APIRouter:
         operation_id="create_key",
         summary="Make a key",
         response_model=MadeKeyDocument,
-        responses=openapi.problems(*common, InvalidRequest),
+        responses=openapi.problems(*common, *openapi.JSON_BODY),
         openapi_extra=security | {"requestBody": openapi.json_body(NewKey)},
     )
     for method, work, operation, summary in (

@@ -115,6 +115,7 @@ async def anonymize(request: Request, services: ServicesOf, caller: CallerOf) ->
         done = await services.anonymizer.anonymize(data, options.policy, draft, quota)
         picture = Part(done.format.media_type, done.data)
         headers = answer_headers(done.receipt)
+        headers["Veil-Projection"] = "equirectangular" if done.panorama else "planar"
         if accepted.representation((picture.media_type,)) is Representation.IMAGE:
             return Response(picture.data, media_type=picture.media_type, headers=headers)
         source = done.source
@@ -198,7 +199,7 @@ def _pictures() -> dict[str, Any]:
     return {
         "description": "The picture with everything hidden, upright as before.",
         "headers": openapi.headers(
-            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Residual", "Server-Timing"
+            "Veil-Receipt", "Veil-Signature", "Veil-Detections", "Veil-Projection", "Veil-Residual", "Server-Timing"
         ),
         "content": {**media, MIXED: {"schema": parts}, ZIP: {"schema": openapi.BINARY}},
     }

@@ -1,5 +1,6 @@
 """What FastAPI cannot see by itself: options, request bodies, headers, problems, from the tables that define them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -7,10 +8,17 @@ from pydantic import BaseModel, TypeAdapter
 from service.api import areas, examples
 from service.api.multipart import IMAGE
 from service.api.options import COORDINATES, MAX_SOURCE_REF, PER_CLASS, PLAIN, Operation, option_names
-from service.api.problems import MEDIA_TYPE, kind_of
+from service.api.problems import MEDIA_TYPE, MalformedRequest, kind_of
 from service.api.services import OptionRules
 from service.api.uploads import BYTES
-from service.errors import InvalidRequest, RecordStoreUnavailable, Unauthenticated, VeilError
+from service.errors import (
+    InvalidRequest,
+    RecordStoreUnavailable,
+    Unauthenticated,
+    UploadIncomplete,
+    UploadTooLarge,
+    VeilError,
+)
 from service.imaging.cubemap import FACES
 from service.imaging.formats import WRITTEN, ImageFormat
 
@@ -71,6 +79,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Objects found, by class.",
         "schema": {"type": "string"},
         "example": "face=3, plate=1",
+    },
+    "Veil-Projection": {
+        "description": "How the picture was looked at.",
+        "schema": {"type": "string", "enum": ["planar", "equirectangular"]},
     },
     "Veil-Residual": {
         "description": "What searching the finished picture again found, where verify=redetect asked for it.",
@@ -153,7 +165,20 @@ def request_body(rules: OptionRules, operation: Operation) -> dict[str, Any]:
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """A JSON body that is read by `api.bodies`, so that FastAPI does not see it."""
-    return {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
+    schema = model.model_json_schema()
+    return {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema.pop("$defs", {}))}}}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """`schema` with each definition in its place: references would start at the root of the whole document."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    if name in definitions:
+        return _inlined({**definitions[name], **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
 
 
 def problems(*kinds: type[VeilError]) -> dict[int | str, dict[str, Any]]:
@@ -187,6 +212,7 @@ def _example(kind: type[VeilError]) -> dict[str, Any]:
         "title": kind.title,
         "status": kind_of(kind).status,
         "detail": kind.default_detail,
+        "remedy": kind_of(kind).remedy,
         "request_id": "5f1c0f7c0b1f4f0e8f8f2d6f4f7f9a10",
     }
     if kind not in (Unauthenticated, RecordStoreUnavailable):
@@ -197,4 +223,6 @@ def _example(kind: type[VeilError]) -> dict[str, Any]:
 
 
 COMMON: tuple[type[VeilError], ...] = (VeilError, Unauthenticated, RecordStoreUnavailable)
+JSON_BODY: tuple[type[VeilError], ...] = (MalformedRequest, InvalidRequest, UploadTooLarge, UploadIncomplete)
+"""What `api.bodies` may raise."""
 """What every route that needs a key can end in."""

@@ -49,6 +49,12 @@ class MethodNotAllowed(VeilError):
     default_detail = "This address does not take this method; the header Allow lists those that it takes."
 
 
+class OriginNotAllowed(VeilError):
+    slug = "origin-not-allowed"
+    title = "Pages of this origin may not call this service"
+    default_detail = "The page that asks is of an origin, or asks for a method or header, that is not allowed here."
+
+
 class HeadIncomplete(VeilError):
     slug = "head-incomplete"
     title = "The head of the request did not arrive in time"
@@ -99,6 +105,7 @@ KINDS: dict[type[VeilError], Kind] = {
     errors.InvalidRequest: Kind(422, "Correct each of the options that problems points at."),
     MalformedRequest: Kind(400, "Check how the client builds the request, above all multipart boundaries."),
     NotAcceptable: Kind(406, "Send an Accept header that allows the answer, or none."),
+    OriginNotAllowed: Kind(403, "The operator lists the origins of pages that may call in VEIL_CORS__ORIGINS."),
     HeadIncomplete: Kind(408, "Send the request line and the headers at once."),
     HeadTooLarge: Kind(431, "Send fewer or shorter headers, and options of a picture as form fields."),
     TooManyConnections: Kind(503, "Try again after the time in Retry-After, and close connections that are not used."),
@@ -150,6 +157,7 @@ def document(error: VeilError, request: Request) -> dict[str, Any]:
         "title": error.title,
         "status": kind_of(type(error)).status,
         "detail": error.detail,
+        "remedy": kind_of(type(error)).remedy,
         "request_id": getattr(request.state, "request_id", None),
     }
     draft = getattr(request.state, "draft", None)

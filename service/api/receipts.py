@@ -4,10 +4,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import openapi
 from service.api.auth import Caller, CallerOf, ServicesOf
+from service.api.moments import Moment
 from service.api.schemas import ReceiptDocument, ReceiptPageDocument
 from service.api.services import Services
 from service.errors import InvalidRequest, NotPermitted, QuotaExceeded, ReceiptNotFound, ReceiptNotSigned
@@ -23,8 +24,8 @@ class ReceiptFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    since: Annotated[AwareDatetime | None, Field(description="Received at this time or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Received before this time.")] = None
+    since: Annotated[Moment | None, Field(description="Received at this time or later.")] = None
+    until: Annotated[Moment | None, Field(description="Received before this time.")] = None
     caller: Annotated[str | None, Field(max_length=64, description="Id of the API key.")] = None
     source_ref: Annotated[str | None, Field(max_length=200, description="The caller's own reference.")] = None
     outcome: Annotated[Outcome | None, Field(description="ok, rejected or failed.")] = None

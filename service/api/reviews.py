@@ -6,11 +6,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
 from service.api.bodies import read_json
+from service.api.moments import Moment
 from service.api.schemas import Wire
 from service.errors import InvalidRequest, NotPermitted, OptionProblem, QuotaExceeded, SampleNotFound
 from service.records.audit import Actor
@@ -24,8 +25,8 @@ class NewSample(Wire):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Annotated[AwareDatetime, Field(description="Received at this time or later.")]
-    until: Annotated[AwareDatetime, Field(description="Received before this time, which must be over.")]
+    since: Annotated[Moment, Field(description="Received at this time or later.")]
+    until: Annotated[Moment, Field(description="Received before this time, which must be over.")]
     n: Annotated[int, Field(ge=1, le=MAX_SIZE, description="How many pictures to draw.")]
     seed: Annotated[str, Field(min_length=1, max_length=MAX_SEED, default_factory=lambda: secrets.token_hex(8))]
 
@@ -104,7 +105,7 @@ def router() -> APIRouter:
         operation_id="draw_sample",
         summary="Draw pictures for review",
         response_model=SampleDocument,
-        responses=openapi.problems(*common, InvalidRequest),
+        responses=openapi.problems(*common, *openapi.JSON_BODY),
         openapi_extra=security | {"requestBody": openapi.json_body(NewSample)},
     )
     routes.add_api_route(
@@ -125,7 +126,7 @@ def router() -> APIRouter:
         operation_id="record_verdict",
         summary="Record what a picture shows",
         response_model=SampleRecallDocument,
-        responses=openapi.problems(*common, SampleNotFound, InvalidRequest),
+        responses=openapi.problems(*common, SampleNotFound, *openapi.JSON_BODY),
         openapi_extra=security | {"requestBody": openapi.json_body(NewVerdict)},
     )
     return routes

@@ -258,6 +258,7 @@ class ProblemDocument(Wire):
     title: str
     status: int
     detail: str | None = None
+    remedy: Annotated[str | None, Field(description="What can be done about it.")] = None
     request_id: str | None = None
     receipt: Annotated[UUID | None, Field(description="The receipt of the failed request, if one is stored.")] = None
     problems: Annotated[list[OptionProblemDocument] | None, Field(description="Each wrong option.")] = None

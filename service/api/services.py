@@ -18,6 +18,7 @@ from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
 from service.records.reviews import ReviewRepository
 from service.records.signing_keys import SigningKeyRepository
+from service.records.statistics import StatisticsRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Services:
     `check_database` and `check_detectors` ask whether the parts can serve right now; they answer with the failure of
     each, by name, and None where there is none. `draining` is set once the process has been told to stop.
     `models` are the wanted versions, `serving` gives those that answer at the moment (None: the wanted ones).
-    `panoramax`: None where the blur API is switched off.
+    `panoramax`: None where the blur API is switched off. `page`: whether the page is shown at the root.
+    `origins`: those of pages elsewhere that may call the API, as browsers name them.
     """
 
     anonymizer: CubeAnonymizer
@@ -69,6 +71,7 @@ class Services:
     audit: AuditLog
     signing_keys: SigningKeyRepository
     reviews: ReviewRepository
+    statistics: StatisticsRepository
     keys: KeyRepository
     quotas: QuotaRepository
     keys_needed: bool
@@ -80,5 +83,7 @@ class Services:
     check_detectors: Callable[[], Awaitable[dict[str, VeilError | None]]]
     metrics: Metrics
     panoramax: PanoramaxRules | None = None
+    page: bool = True
+    origins: tuple[str, ...] = ()
     serving: Callable[[], tuple[ModelSpec, ...]] | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -6,6 +6,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.process_collector import ProcessCollector
 
+from service.errors import DetectionFailed
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 MEGAPIXELS = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 50.0, 80.0, 150.0)
 
@@ -51,6 +53,9 @@ class Metrics:
         self._detector_errors = Counter(
             "veil_detector_errors", "Pictures that failed in detection.", ["kind"], registry=self.registry
         )
+        kinds: list[type[DetectionFailed]] = [DetectionFailed, *DetectionFailed.__subclasses__()]
+        for kind in kinds:
+            self._detector_errors.labels(kind.slug)  # begun at zero: the first error is an increase, too
         self._receipts_lost = Counter(
             "veil_receipts_lost", "Requests that ended without a stored receipt.", registry=self.registry
         )

@@ -28,7 +28,7 @@ def toy_process(folder: Path, **environ: str) -> ServiceProcess:
     """A service with a toy model that is proven."""
     write_toy(folder / "models", "red", side=640, spec={"tile_width": 640, "tile_height": 640})
     process = ServiceProcess(folder, {"VEIL_MODELS__REPOSITORY": str(folder / "models"), **environ})
-    written = process.run("models", "golden")
+    written = process.run("models", "golden", timeout=240)
     assert written.returncode == 0, written.stderr
     return process
 

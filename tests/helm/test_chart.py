@@ -200,6 +200,9 @@ def test_alive_and_ready_are_asked_apart(rendered: dict[str, dict[str, Any]]) ->
     container = api(rendered["as it is"])
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert {container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "liveness", "readiness")} == {
+        "metrics"
+    }
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
     assert ports == {"http": 8080, "metrics": 9090}
 

@@ -10,3 +10,4 @@ from tests.unit.records.test_signing import (  # noqa: F401
     test_a_signature_holds_after_the_database,
     test_rotation_keeps_old_receipts_provable,
 )
+from tests.unit.records.test_statistics import *  # noqa: F403

@@ -107,3 +107,15 @@ def test_tags_that_are_kept_are_named_as_exif_names_them() -> None:
 def test_tags_that_can_carry_a_picture_cannot_be_kept(tag: str) -> None:
     with pytest.raises(SettingsError, match=r"VEIL_METADATA__ALLOW: .*(kept nowhere|neither an EXIF tag)"):
         Settings.load({"VEIL_METADATA__ALLOW": f'["{tag}"]'})
+
+
+def test_origins_are_listed_as_browsers_name_them() -> None:
+    listed = '["https://viewer.example", "http://10.1.2.3:8080", "http://[fd00::1]:8080"]'
+    assert len(Settings.load({"VEIL_CORS__ORIGINS": listed}).cors.origins) == 3
+    assert Settings.load({}).cors.origins == ()
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "viewer.example", "https://viewer.example/", "https://*.example", ""])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(SettingsError, match="VEIL_CORS__ORIGINS"):
+        Settings.load({"VEIL_CORS__ORIGINS": f'["{origin}"]'})

@@ -38,7 +38,7 @@ def serves(revision: str | None) -> bool:
 
     A revision is four digits, of which the first two are its generation. Inside a generation schemas only grow, by
     tables, by columns that may stay empty, by wider checks; so while replicas are exchanged one by one, the older ones
-    go on beside the schema of the newer. The decision: docs/decisions/e-rolling-upgrades.md.
+    go on beside the schema of the newer. The decision: docs/decisions/0015-rolling-upgrades.md.
     """
     if revision is None or revision in known():
         return revision == head()

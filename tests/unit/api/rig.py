@@ -36,6 +36,7 @@ from service.records.quotas import QuotaRepository
 from service.records.repository import ReceiptRepository
 from service.records.reviews import ReviewRepository
 from service.records.signing_keys import SigningKeyRepository
+from service.records.statistics import StatisticsRepository
 
 TILE = 640
 
@@ -144,6 +145,7 @@ async def build_rig(
             audit=AuditLog(database),
             signing_keys=SigningKeyRepository(database),
             reviews=ReviewRepository(database),
+            statistics=StatisticsRepository(database),
             keys=KeyRepository(database),
             quotas=QuotaRepository(database),
             keys_needed=False,

@@ -125,7 +125,8 @@ async def test_an_upload_that_trickles_is_ended_in_time(rig: Rig) -> None:
         response = await answer(reader)
         problem(response, 408, "upload-incomplete")
         assert response.headers["connection"] == "close"
-        await reader.read()
+        with contextlib.suppress(ConnectionError):  # a client that never stops sending may be reset in the end
+            await reader.read()
         trickling.cancel()
         writer.close()
     assert rig.services.admission.places == 0

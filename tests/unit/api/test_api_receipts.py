@@ -94,5 +94,6 @@ async def test_filters_narrow_the_list(client: httpx.AsyncClient, picture: Pictu
 
 
 async def test_a_time_without_an_offset_is_refused(client: httpx.AsyncClient) -> None:
-    response = await client.get("/v1/receipts", params={"since": "2026-05-04T08:00:00"})
-    assert problem(response, 422, "invalid-request")["problems"][0]["pointer"] == "/since"
+    for wrong in ("2026-05-04T08:00:00", "2026-05-04", "1777881600", "30.0"):
+        response = await client.get("/v1/receipts", params={"since": wrong})
+        assert problem(response, 422, "invalid-request")["problems"][0]["pointer"] == "/since"

@@ -123,13 +123,13 @@ async def test_replicas_together_grant_a_minutes_requests_and_no_more(
 
 
 async def test_a_bucket_is_refilled_evenly(keys: KeyRepository, replicas: list[QuotaRepository]) -> None:
-    key = await made(keys, requests=120)
+    key = await made(keys, requests=30)
     for _ in range(600):
         taken = await replicas[0].take_request(key, picture=False)
         if taken.refused_by:
             break
     assert taken.refused_by
-    assert 0 < taken.retry_after <= 0.5
+    assert 0 < taken.retry_after <= 2
     assert (await replicas[0].take_request(key, picture=False)).refused_by
     await asyncio.sleep(taken.retry_after + 0.01)
     assert not (await replicas[0].take_request(key, picture=False)).refused_by
