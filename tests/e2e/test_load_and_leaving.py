@@ -111,11 +111,11 @@ def test_a_client_that_leaves_during_the_work_ends_it(service: ServiceProcess) -
 def test_a_stalled_upload_is_ended(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, {"VEIL_SERVER__UPLOAD_TIMEOUT": "0.5"}) as service:
         connection = half_a_request(service, encoded(portrait(), "JPEG"), 1000)
-        connection.settimeout(20)
-        head = connection.recv(65536).decode()
-        assert head.startswith("HTTP/1.1 408")
-        assert "upload-incomplete" in head
-        connection.close()
+        with connection:
+            connection.settimeout(20)
+            answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        assert answer.startswith("HTTP/1.1 408")
+        assert "upload-incomplete" in answer
         wait_for(lambda: metric(service, "veil_admission_places") == 0)
 
 

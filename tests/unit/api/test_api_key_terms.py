@@ -1,7 +1,8 @@
 """What a key's terms do to requests: options under theirs, fixed ones, quotas."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import httpx
@@ -132,10 +133,15 @@ async def test_a_picture_over_the_quota_is_refused_before_it_is_decoded(rig: Rig
 
 
 async def post_both(rig: Rig, client: httpx.AsyncClient, body: bytes, token: str) -> list[httpx.Response]:
-    import asyncio
+    """Two answers at once: neither upload begins before both requests are let in."""
+    let_in = asyncio.Barrier(2)
+
+    async def upload() -> AsyncIterator[bytes]:
+        await let_in.wait()
+        yield body
 
     async def post() -> httpx.Response:
-        return await client.post("/v1/anonymize", content=body, headers=JPEG | {"api-key": token})
+        return await client.post("/v1/anonymize", content=upload(), headers=JPEG | {"api-key": token})
 
     both = [asyncio.create_task(post()) for _ in range(2)]
     await rig.face.entered.wait()
