@@ -32,7 +32,7 @@ test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real Postg
 	-@bash benchmarks/attack/install.sh
 	-@bash requirements/tools.sh supply-chain
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -m "not containers"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not containers"
 
 check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests
 	-@sh tests/install-debian.sh

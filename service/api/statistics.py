@@ -4,10 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import openapi
 from service.api.auth import CallerOf, ServicesOf
+from service.api.moments import Moment
 from service.api.schemas import Wire
 from service.errors import InvalidRequest, NotPermitted, QuotaExceeded
 from service.records.audit import Action, Actor
@@ -23,10 +24,10 @@ class Period(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     since: Annotated[
-        AwareDatetime | None, Field(description=f"Received at this time or later; {DEFAULT_DAYS} days ago by default.")
+        Moment | None, Field(description=f"Received at this time or later; {DEFAULT_DAYS} days ago by default.")
     ] = None
     until: Annotated[
-        AwareDatetime | None,
+        Moment | None,
         Field(description=f"Received before this time, now by default; at most {MAX_DAYS} days after since."),
     ] = None
 

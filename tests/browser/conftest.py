@@ -72,8 +72,9 @@ def keys(guarded: tuple[ServiceProcess, dict[str, str]]) -> dict[str, str]:
     return guarded[1]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium for one file: while Playwright is there, no other test can run an event loop."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium: run tests/install-debian.sh")
     with sync_playwright() as playwright:
