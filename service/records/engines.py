@@ -1,6 +1,7 @@
 """One engine per kind of database, chosen by URL: PostgreSQL for deployments with replicas, SQLite for one process."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -115,6 +116,12 @@ def _sqlite(url: URL, pool_size: int, timeout: float) -> AsyncEngine:
 
 
 def _prepare_file(path: Path) -> None:
-    """Folder 0700 and file 0600 where they are missing; the write-ahead log takes over the file's mode."""
+    """Folder 0700 and file 0600 where they are missing; the write-ahead log takes over the file's mode.
+
+    A file that is there is not opened: closing it would drop every lock that this process holds on it (POSIX), and the
+    next command line that closes the database would take itself for the last one and remove the log under the service.
+    See "How To Corrupt An SQLite Database File", section 2.2, at sqlite.org.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
