@@ -1,6 +1,7 @@
 """A small network of namespaces, whose links can be cut: one bridge, one namespace for each part. Needs root."""
 
 import ctypes
+import itertools
 import os
 import shutil
 import subprocess
@@ -25,11 +26,15 @@ def reason_not() -> str | None:
     return None if made.returncode == 0 else "network namespaces are not permitted here"
 
 
+_NUMBERS = itertools.count()
+
+
 class Network:
     """Namespaces with an address each; the process itself stays where it is, at `HOST`."""
 
     def __init__(self, *parts: str) -> None:
-        self._tag = f"{os.getpid() % 0xFFFFF:x}"
+        # Links of the network before may take a moment to go.
+        self._tag = f"{os.getpid() % 0xFFFF:x}{next(_NUMBERS) % 16:x}"
         self._parts = parts
         self.address = {part: f"{NET}.{number}" for number, part in enumerate(parts, 2)}
 
@@ -57,6 +62,14 @@ class Network:
                 _setns(outside.fileno())
 
     def __enter__(self) -> "Network":
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _build(self) -> None:
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("address", "add", f"{HOST}/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
@@ -68,7 +81,6 @@ class Network:
             _ip("-n", space, "address", "add", f"{self.address[part]}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
             _ip("-n", space, "link", "set", "lo", "up")
-        return self
 
     def __exit__(self, *_: object) -> None:
         for part in self._parts:

@@ -11,7 +11,7 @@ from service.policy import Policy
 
 MIB = 1024 * 1024
 
-FIXED = 24 * MIB
+FIXED = 64 * MIB
 """Tiles under way, masks, strips of libvips: what does not grow with the picture, or hardly."""
 
 COPIES = 4
