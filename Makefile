@@ -25,12 +25,9 @@ run: $(VENV)/.run $(MODELS) ## Set everything up and start the service on 127.0.
 test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
 	-@sh tests/install-debian.sh
 	@bash tests/triton/install.sh
-	@bash tests/panoramax/install.sh
-	@bash tests/s3/install.sh
+	@bash requirements/tools.sh panoramax s3 helm
 	-@bash tests/browser/install.sh
-	@bash tests/helm/install.sh
-	-@bash benchmarks/attack/install.sh
-	-@bash requirements/tools.sh supply-chain
+	-@bash requirements/tools.sh recognizer supply-chain
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not containers"
 
@@ -62,7 +59,7 @@ faults: $(VENV)/.dev $(MODELS) ## Kill, cut, fill and step what Veil rests on wh
 	$(BIN)/python -m benchmarks.faults
 
 fuzz: $(VENV)/.dev $(MODELS) ## Half an hour of coverage-guided fuzzing of what reads uploads
-	@bash requirements/tools.sh fuzz-test
+	@bash requirements/tools.sh fuzz
 	$(BIN)/python -m benchmarks.fuzz --minutes 30
 
 sbom: $(VENV)/.dev ## Write the bill of materials of what the service ships (CycloneDX) to dist/veil.cdx.json

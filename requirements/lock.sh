@@ -15,11 +15,8 @@ compile "$@" -o requirements/training.txt --extra build --group training --const
 printf '%s\n' hatchling setuptools wheel cffi pkgconfig | uv pip compile - --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet "$@" \
     --constraint requirements/dev.txt -o requirements/backend.txt
-# Tools beside the project, in environments of their own: fuzzing (one wheel, added to the search path), and what lists
-# and audits dependencies.
-tool() {
-    uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-        --no-header --no-annotate --quiet "$@"
-}
-printf '%s\n' atheris | tool "$@" -o requirements/fuzz-test.txt
-printf '%s\n' cyclonedx-bom pip-audit | tool "$@" -o requirements/supply-chain.txt
+# Tools beside the project, in environments of their own (requirements/tools.sh).
+for tool in requirements/tools/*.in; do
+    uv pip compile "$tool" --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --no-emit-find-links --no-header --no-annotate --quiet "$@" -o "${tool%.in}.txt"
+done

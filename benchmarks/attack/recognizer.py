@@ -1,6 +1,6 @@
 """A trained face recognizer: dlib's residual network of 29 layers, trained on three million faces (King, 2017).
 
-It tells people apart with 99.4 % accuracy on Labeled Faces in the Wild. `benchmarks/attack/install.sh` installs it.
+It tells people apart with 99.4 % accuracy on Labeled Faces in the Wild. `requirements/tools.sh recognizer` installs it.
 """
 
 import sys
@@ -32,7 +32,7 @@ class Recognizer:
     def __init__(self) -> None:
         site = next(FOLDER.glob("lib/python*/site-packages"), None)
         if site is None or not (FOLDER / "installed.txt").exists():
-            raise MissingRecognizer("run benchmarks/attack/install.sh")
+            raise MissingRecognizer("run `bash requirements/tools.sh recognizer`")
         if str(site) not in sys.path:
             sys.path.append(str(site))
         import dlib

@@ -19,7 +19,7 @@ from benchmarks.fuzz.seeds import LARGEST, corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / ".cache" / "fuzz-runs"
-ATHERIS = ROOT / ".cache" / "fuzz-test"
+ATHERIS = ROOT / ".cache" / "fuzz"
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz.json"
 TARGETS = ("source", "metadata", "jpeg", "picture")
 

@@ -18,7 +18,7 @@ SERVER = ROOT / ".cache" / "s3" / "bin" / "moto_server"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not SERVER.exists(), reason="no S3-compatible server; tests/s3/install.sh installs one"),
+    pytest.mark.skipif(not SERVER.exists(), reason="no S3-compatible server; `requirements/tools.sh s3` installs one"),
 ]
 
 

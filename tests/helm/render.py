@@ -1,4 +1,4 @@
-"""Runs in the environment of `tests/helm/install.sh`: Helm 4 as a library, and the JSON schemas of Kubernetes.
+"""Runs in the environment that `requirements/tools.sh helm` makes: Helm 4 as a library, and Kubernetes' JSON schemas.
 
 Reads {"chart": folder, "values": {…}, "kubernetes": "1.31"} as JSON and writes what Helm makes of it: {"lint": […],
 "manifests": {template: [document, …]}, "notes": text, "invalid": {"Kind name": reason}, "error": text or null}.

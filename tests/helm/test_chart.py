@@ -42,7 +42,7 @@ WAYS: dict[str, dict[str, Any]] = {
     },
 }
 
-pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="Helm is not installed: run tests/helm/install.sh")
+pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="Helm is not installed: run `requirements/tools.sh helm`")
 
 
 def merged(values: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ UPRIGHT_TO_STORED = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    assert PYTHON.exists(), "run tests/panoramax/install.sh (make test does)"
+    assert PYTHON.exists(), "run `requirements/tools.sh panoramax` (make test does)"
     with ServiceProcess(tmp_path_factory.mktemp("panoramax")) as process:
         yield process
 
