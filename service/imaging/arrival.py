@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from threading import Lock
 
+from service.imaging.heap import give_back
 from service.imaging.raster import Raster
 from service.imaging.views import View
 
@@ -27,6 +28,7 @@ class Arrival:
         self._raster: Raster | None = raster
         self._strips = strips
         self._height = raster.pixels.shape[0]
+        self._nbytes = raster.pixels.nbytes if strips else 0
         self._rows = 0 if strips else self._height
         self._waiting: list[tuple[int, Future[None]]] = []
         self._error: BaseException | None = None
@@ -56,6 +58,7 @@ class Arrival:
             raise
         finally:
             self._strips = None  # the decoder's own memory
+            give_back(self._nbytes)
 
     def stop(self) -> None:
         """Ends a `decode` that runs on another thread, at its next strip."""

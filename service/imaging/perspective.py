@@ -24,7 +24,8 @@ MAPS = 8
 def perspective_tile(pyramid: Pyramid, view: PerspectiveView) -> UInt8Image:
     """What `view` shows of the panorama in `pyramid`: (height, width, 3) uint8 RGB; gray where the panorama ends.
 
-    Memory beyond the tile: the window of the panorama that the view looks at, all columns of it near the poles.
+    Memory beyond the tile: the window of the panorama that the view looks at, but where that is all around a pole, and
+    the panorama's own memory can be sampled.
     """
     sphere = view.sphere
     level = max(0, math.floor(math.log2(sphere.resolution / view.resolution) + 1e-6))
@@ -35,6 +36,12 @@ def perspective_tile(pyramid: Pyramid, view: PerspectiveView) -> UInt8Image:
     x = east + np.float32((view.longitude + math.pi) / (2 * math.pi) * turn - sphere.left * 2.0**-level - 0.5)
     if float(x.max() - x.min()) > turn / 2:  # around a pole: every column
         x -= np.floor(x / np.float32(turn)) * np.float32(turn)
+        ring = _ring(pyramid, level, y, round(turn))
+        if ring is not None:
+            first, rows = ring
+            return cast(
+                UInt8Image, cv2.remap(rows, x, y - np.float32(first), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            )
     left, right = math.floor(float(x.min())) - 1, math.ceil(float(x.max())) + 2
     top, bottom = math.floor(float(y.min())) - 1, math.ceil(float(y.max())) + 2
     window = _window(pyramid, level, (left, top, right, bottom), round(turn))
@@ -64,6 +71,21 @@ def sampling_map(
     if sphere.top + sphere.height > sphere.full_height - 1:
         rows = np.minimum(rows, -(-sphere.height // 2**level) - 1)
     return east.astype(np.float32), rows.astype(np.float32)
+
+
+def _ring(pyramid: Pyramid, level: int, y: Float32, turn: int) -> tuple[int, UInt8Image] | None:
+    """The rows that `y` looks at, all around, and the first one's number: not copied, or None if they have to be.
+
+    Two windows around a pole would be a hundred megabytes of a picture of 16384 columns.
+    """
+    source = pyramid.level(level)
+    first, last = math.floor(float(y.min())), math.ceil(float(y.max())) + 1
+    if first < 0 or last > source.shape[0] or source.shape[1] != turn:
+        return None
+    rows = source[first:last]
+    opaque = rows.shape[2] == ColorModel.RGB.channels and (level > 0 or pyramid.color is ColorModel.RGB)
+    usable = opaque and rows.dtype == np.uint8 and rows.flags.c_contiguous
+    return (first, cast(UInt8Image, rows)) if usable else None
 
 
 def _window(pyramid: Pyramid, level: int, window: tuple[int, int, int, int], turn: int) -> UInt8Image:
