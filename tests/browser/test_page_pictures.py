@@ -6,12 +6,13 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Download, Page, expect
+from playwright.sync_api import BrowserContext, Download, Locator, Page, expect
 
 from tests.browser.visitor import Visitor
 from tests.browser.wire import wire_to
@@ -210,13 +211,14 @@ def test_options_are_those_of_the_form(visitor: Visitor, keys: dict[str, str], p
     assert downloaded(page).suggested_filename == "portrait.png"
 
 
-def test_a_panorama_can_be_turned(visitor: Visitor, keys: dict[str, str], tmp_path: Path) -> None:
+def turn(visitor: Visitor, key: str, folder: Path) -> Locator:
+    """Gives a panorama to the page and opens the view that can be turned."""
     page = visitor.page
     small = portrait()[::2, ::2]
     wide = np.hstack([small, small[:, ::-1]])
-    path = tmp_path / "panorama.jpg"
+    path = folder / "panorama.jpg"
     path.write_bytes(encoded(np.ascontiguousarray(wide), "JPEG"))
-    visitor.go(keys["anonymize"])
+    visitor.go(key)
     page.get_by_text("Options", exact=True).click()
     page.get_by_label("Projection", exact=True).select_option("equirectangular")
     page.get_by_label("Search", exact=True).select_option("fast")
@@ -225,6 +227,20 @@ def test_a_panorama_can_be_turned(visitor: Visitor, keys: dict[str, str], tmp_pa
     page.get_by_role("tab", name="Turn").click()
     sphere = page.locator(".sphere[data-ready=true]")
     sphere.wait_for()
+    return sphere
+
+
+@pytest.mark.usefixtures("axe")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out_of_a_panorama(visitor: Visitor, keys: dict[str, str], tmp_path: Path, scheme: Any) -> None:
+    visitor.page.emulate_media(color_scheme=scheme)
+    turn(visitor, keys["anonymize"], tmp_path)
+    assert visitor.barriers() == []
+
+
+def test_a_panorama_can_be_turned(visitor: Visitor, keys: dict[str, str], tmp_path: Path) -> None:
+    page = visitor.page
+    sphere = turn(visitor, keys["anonymize"], tmp_path)
     place = sphere.bounding_box()
     assert place is not None
     middle = (place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)

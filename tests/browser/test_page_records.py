@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,9 +37,10 @@ def left(service: ServiceProcess, keys: dict[str, str], tmp_path_factory: pytest
     return found
 
 
-def test_a_review_moves_the_recall(visitor: Visitor, keys: dict[str, str], left: list[Path]) -> None:
+def judge(visitor: Visitor, key: str, left: list[Path]) -> None:
+    """Draws a sample, gives the pictures to it and opens one."""
     page = visitor.page
-    visitor.go(keys["review"], "review")
+    visitor.go(key, "review")
     page.get_by_label("Pictures", exact=True).first.fill("5000")
     page.get_by_role("button", name="Draw").click()
     page.locator(".drop").wait_for()
@@ -47,6 +49,19 @@ def test_a_review_moves_the_recall(visitor: Visitor, keys: dict[str, str], left:
     at_hand.nth(1).wait_for()
     at_hand.first.click()
     expect(page.locator("img.judged")).to_be_visible()
+
+
+@pytest.mark.usefixtures("axe")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out_of_a_review(visitor: Visitor, keys: dict[str, str], left: list[Path], scheme: Any) -> None:
+    visitor.page.emulate_media(color_scheme=scheme)
+    judge(visitor, keys["review"], left)
+    assert visitor.barriers() == []
+
+
+def test_a_review_moves_the_recall(visitor: Visitor, keys: dict[str, str], left: list[Path]) -> None:
+    page = visitor.page
+    judge(visitor, keys["review"], left)
     form = page.get_by_role("form", name="Verdict on faces")
     form.get_by_label("In the picture").fill("1")
     form.get_by_label("Not hidden").fill("2")
