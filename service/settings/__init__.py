@@ -1,0 +1,6 @@
+"""The deployment's settings: what there is, and how environment variables give it."""
+
+from service.settings.environment import Settings, SettingsError, variable, variables
+from service.settings.groups import Engine, Group, Server, Tls
+
+__all__ = ["Engine", "Group", "Server", "Settings", "SettingsError", "Tls", "variable", "variables"]
