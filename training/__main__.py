@@ -1,4 +1,4 @@
-"""`python -m training`: decode, train, export, threshold, evaluate, mine, review."""
+"""`python -m training`: decode, train, average, export, threshold, evaluate, mine, review."""
 
 from pathlib import Path
 from typing import Annotated
@@ -76,6 +76,17 @@ def train(
     with batches(cache, fonts, seed, Mixture(), batch * 320**2, workers) as stream:
         done = fit(stream, plan, output, lambda text: print(text, flush=True), start)
     print(f"{done} steps, written to {output}")
+
+
+@app.command()
+def average(
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write.")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints of runs from the same start.")],
+) -> None:
+    """Write the mean of several runs, which cost time side by side and nothing when used."""
+    from training.soup import average as mean
+
+    mean(checkpoints, output)
 
 
 @app.command()

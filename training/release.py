@@ -1,5 +1,6 @@
-"""From a checkpoint to a model repository: ONNX, the contract, checksum."""
+"""From a checkpoint to a model repository: ONNX, the contract, checksum, golden answers."""
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import torch
 
+from service.golden import write_golden
 from service.models import platenet
 from service.models.catalog import Catalog
+from service.settings import Settings
 from training.network import Published, folded, read_checkpoint
 
 OPSET = 17
@@ -47,7 +50,9 @@ def release(checkpoint: Path, template: Path, repository: Path, threshold: float
     for name in ("config.pbtxt", "MODEL_CARD.md"):
         if (template / "plate" / name).is_file():
             shutil.copyfile(template / "plate" / name, folder / name)
-    file = Catalog.read(repository).file(Catalog.read(repository).specs[0])
+    catalog = Catalog.read(repository)
+    file = catalog.file(catalog.specs[0])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
+    asyncio.run(write_golden(Settings.load({}), catalog))
     return file

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.app import default_policy, open_detectors
 from service.detection.tiled import TiledDetection
-from service.errors import VeilError
+from service.errors import UploadRejected
 from service.imaging.codec import decode
 from service.imaging.fusion import suppress
 from service.imaging.source import SourceLimits, inspect
@@ -61,7 +61,7 @@ async def _all(repository: Path, photographs: list[Labels], effort: str) -> list
             for labels in photographs:
                 try:
                     results.append(await _one(labels, detection, policy))
-                except VeilError as error:
+                except UploadRejected as error:
                     print(f"{labels.id}: left out, {error.slug}")
     return results
 

@@ -12,12 +12,14 @@ pytest.importorskip("torch", reason="PyTorch is installed with requirements/trai
 import torch
 
 from service.models.catalog import Catalog
+from service.models.golden import Golden
 from training.fit import Plan, fit
 from training.fonts import Fonts
 from training.loss import loss
 from training.network import OFFSET, SHRINK, PlateNet, folded, read_checkpoint
 from training.photographs import Photographs
 from training.samples import Batch, Mixture, Samples
+from training.soup import average
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
@@ -103,6 +105,9 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.51
     assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file
+    assert (
+        Golden.read(Catalog.read(tmp_path / "repository"), Catalog.read(tmp_path / "repository").specs[0]) is not None
+    )
     tile = np.random.default_rng(0).integers(0, 256, (1, 640, 640, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     scores = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"tiles": tile}), strict=True))[
@@ -122,3 +127,16 @@ def test_folding_changes_nothing_that_matters() -> None:
     network.eval()
     with torch.no_grad():
         assert torch.allclose(network(image), folded(network.state_dict())(image), atol=1e-4)
+
+
+def test_the_mean_of_runs_lies_between_them(stream: Iterator[Batch], tmp_path: Path) -> None:
+    one, other, mean = (tmp_path / f"{name}.pt" for name in ("one", "other", "mean"))
+    start = tmp_path / "start.pt"
+    fit(stream, Plan(steps=1, warmup=1), start, print)
+    for path in (one, other):
+        fit(stream, Plan(steps=2, warmup=1, fine=True), path, print, start)
+    average([one, other], mean)
+    first, second, found = (folded(read_checkpoint(path)).state_dict() for path in (one, other, mean))
+    assert changed(one, other)
+    for name, value in found.items():
+        assert torch.allclose(value, (first[name] + second[name]) / 2)
