@@ -3,7 +3,6 @@
 `bash requirements/tools.sh openvino`, then `python -m benchmarks.openvino_engine`
 """
 
-import os
 import statistics
 import sys
 import time
@@ -30,7 +29,6 @@ def main() -> None:
     if site is None:
         sys.exit("OpenVINO is not there: run bash requirements/tools.sh openvino")
     sys.path.append(str(site))
-    os.environ["OPENVINO_TELEMETRY"] = "0"
     for spec in Catalog.read(REPOSITORY).specs:
         _compare(spec)
 

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from service.app import StartError, default_policy, open_detectors, read_signer, retention_of, tls_files
+from service.app import StartError, connect, default_policy, open_detectors, read_signer, retention_of, tls_files
 from service.errors import RecordStoreUnavailable, VeilError
 from service.imaging import turbojpeg
 from service.models.catalog import Catalog
 from service.models.verify import verify_files
 from service.records import migrations
-from service.records.database import Database
 from service.records.keys import KeyRepository
 from service.settings import Engine, Settings, SettingsError
 from service.tls import TlsError
@@ -127,11 +126,7 @@ def _engine_hint(settings: Settings) -> str:
 
 async def _records(settings: Settings) -> AsyncIterator[Finding]:
     try:
-        database = Database.connect(
-            settings.database.url.get_secret_value(),
-            pool_size=settings.database.pool_size,
-            timeout=settings.database.timeout,
-        )
+        database = connect(settings)
     except ValueError as error:
         yield Finding("database", False, str(error))
         return

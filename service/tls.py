@@ -6,16 +6,17 @@ serves each connection that comes after, with nothing left of the old one, and c
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 
 from service.observability.logs import get_logger
+from service.periodic import every
 
 logger = get_logger(__name__)
 
@@ -103,19 +104,6 @@ class ReloadingContext(ssl.SSLContext):
         else:
             logger.info("tls-reloaded", expires_at=self.expires_at.isoformat())
 
-    @asynccontextmanager
-    async def watched(self, seconds: float) -> AsyncIterator[None]:
+    def watched(self, seconds: float) -> AbstractAsyncContextManager[None]:
         """Looks at the files every so many `seconds` while the block runs."""
-
-        async def work() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                await asyncio.to_thread(self.reload)
-
-        task = asyncio.create_task(work())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return every(seconds, partial(asyncio.to_thread, self.reload))

@@ -9,13 +9,14 @@ from service.app.detectors import (
     wrong_file,
 )
 from service.app.failure import StartError
-from service.app.records import open_database, read_signer, retention_of
+from service.app.records import connect, open_database, read_signer, retention_of
 from service.app.serving import option_rules, require_keys, services, tls_files
 from service.app.veil import Veil, default_policy, open_veil
 
 __all__ = [
     "StartError",
     "Veil",
+    "connect",
     "default_policy",
     "engine_name",
     "inference_threads",

@@ -1,10 +1,9 @@
 """The detectors behind the configured engine, each answering only while it is proven."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Literal
 
@@ -127,21 +126,3 @@ def inference_threads(settings: Settings) -> int:
 def engine_name(settings: Settings) -> Literal["onnxruntime", "triton"]:
     """The engine as receipts name it."""
     return "triton" if settings.detection.engine is Engine.TRITON else "onnxruntime"
-
-
-@asynccontextmanager
-async def proving(detection: TiledDetection, minutes: float) -> AsyncIterator[None]:
-    """Proves the models again every so many `minutes` while the block runs; the first use does it the first time."""
-
-    async def work() -> None:
-        while True:
-            await asyncio.sleep(minutes * 60)
-            await detection.prove()
-
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

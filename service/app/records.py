@@ -18,15 +18,17 @@ DATABASE_PATIENCE = 30.0
 """Seconds for which a start waits for a database that is still coming up."""
 
 
+def connect(settings: Settings) -> Database:
+    """The configured record store, not asked yet. Raises ValueError if its address is none."""
+    given = settings.database
+    return Database.connect(given.url.get_secret_value(), pool_size=given.pool_size, timeout=given.timeout)
+
+
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The record store, its schema up to date if the settings allow, waited for while it is still coming up."""
     try:
-        database = Database.connect(
-            settings.database.url.get_secret_value(),
-            pool_size=settings.database.pool_size,
-            timeout=settings.database.timeout,
-        )
+        database = connect(settings)
     except ValueError as error:
         raise StartError(f"VEIL_DATABASE__URL cannot be used: {error}") from error
     try:

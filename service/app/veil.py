@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 
 from service.admission import Admission
-from service.app.detectors import inference_threads, open_detectors, proving, read_catalog, tiled_detection
+from service.app.detectors import inference_threads, open_detectors, read_catalog, tiled_detection
 from service.app.failure import StartError
 from service.app.records import open_database, read_signer
 from service.capacity import picture_memory
@@ -20,6 +20,7 @@ from service.imaging.source import SourceLimits
 from service.imaging.turbojpeg import TurboJpeg
 from service.models.catalog import Catalog
 from service.observability.logs import get_logger
+from service.periodic import every
 from service.policy import ClassPolicy, Policy
 from service.records.database import Database
 from service.records.keys import KeyRepository
@@ -58,7 +59,7 @@ async def open_veil(settings: Settings) -> AsyncIterator[Veil]:
         stack.callback(cpu.shutdown, wait=True, cancel_futures=True)
         detectors = await stack.enter_async_context(open_detectors(settings, catalog))
         detection = tiled_detection(settings, detectors, cpu)
-        await stack.enter_async_context(proving(detection, settings.models.verify_minutes))
+        await stack.enter_async_context(every(settings.models.verify_minutes * 60, detection.prove))
         receipts = ReceiptRepository(database)
         signer = read_signer(settings)
         if signer is not None:
