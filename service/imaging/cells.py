@@ -129,8 +129,9 @@ def _noise(key: bytes, use: bytes, window: Window, columns: int, rows: int) -> F
     cells[:, :, 0], cells[:, :, 1] = (x2 - x1) // columns, (y2 - y1) // rows
     cells[:, :, 2] = x1 + np.arange(columns) * (x2 - x1) // columns
     cells[:, :, 3] = (y1 + np.arange(rows) * (y2 - y1) // rows)[:, None]
-    each = cells.reshape(rows * columns, -1)
-    hashes = [hashlib.blake2b(cell.tobytes(), key=key, person=use, digest_size=16).digest() for cell in each]
+    each, size = cells.tobytes(), 4 * cells.itemsize
+    places = [each[i : i + size] for i in range(0, len(each), size)]
+    hashes = [hashlib.blake2b(place, key=key, person=use, digest_size=16).digest() for place in places]
     raw = np.frombuffer(b"".join(hashes), "<u8").reshape(rows, columns, 2)
     uniform = (raw.astype(np.float64) + 0.5) / 2.0**64
     radius, angle = np.sqrt(-2 * np.log(uniform[:, :, 0])), 2 * np.pi * uniform[:, :, 1]

@@ -54,8 +54,9 @@ class Surroundings:
         """The colors at the middles of `columns` × `rows` cells over `window`, all upright: (rows, columns, 4)."""
         x1, y1, x2, y2 = to_stored(window, self.orientation, self.width, self.height)
         across, down = (rows, columns) if self.orientation in TRANSPOSED else (columns, rows)
-        x, y = np.meshgrid(_middles(x1, x2, across), _middles(y1, y2, down))
-        stored = cv2.remap(self.colors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        at = np.empty((2, down, across), np.float32)
+        at[0], at[1] = _middles(x1, x2, across), _middles(y1, y2, down)[:, None]
+        stored = cv2.remap(self.colors, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cast(Float32, upright_view(cast(Pixels, stored), self.orientation))
 
 

@@ -167,7 +167,8 @@ def _on_row(
     try:
         row = array.y // 8
         if (component, row) in edit.rows:
-            blocks = np.ctypeslib.as_array(ct.cast(pointer, ct.POINTER(ct.c_int16)), (array.w // 8, BLOCK))
+            row_of_blocks = (ct.c_int16 * (array.w * BLOCK // 8)).from_address(pointer)
+            blocks = np.frombuffer(row_of_blocks, np.int16).reshape(-1, BLOCK)
             (edit.read if transform == 0 else edit.write)(component, row, blocks)
     except BaseException as error:  # kept, and raised when the library has returned
         raised.append(error)
