@@ -9,27 +9,27 @@ shows beside the mask is filled in from the blocks around it. The decision: docs
 """
 
 from collections import defaultdict
-from typing import cast
 
-import cv2
 import numpy as np
 
 from service.imaging.color import YCBCR
 from service.imaging.containers import jpeg
 from service.imaging.containers.jpeg_frame import Coding, Frame, read_frame
-from service.imaging.dct import Coefficients, quantized, samples
+from service.imaging.dct import Coefficients
 from service.imaging.detections import Float32
 from service.imaging.formats import ImageFormat
-from service.imaging.infill import fill_in
-from service.imaging.jpeg_grid import BLOCK, Grid, Job, Plane, grid_of, jobs, touched
+from service.imaging.jpeg_blocks import Layered, composite, layered
+from service.imaging.jpeg_grid import Grid, grid_of, jobs, touched
+from service.imaging.jpeg_sheet import Part, Sheet, sheets
 from service.imaging.jpeg_turn import turned_upright
 from service.imaging.layers import Cover
 from service.imaging.metadata import STRIP, carried
 from service.imaging.outlines import Bools
-from service.imaging.overlay import overlay
+from service.imaging.overlay import Overlay, lay
+from service.imaging.raster import upright_view
 from service.imaging.source import Source
 from service.imaging.turbojpeg import Edit, TurboJpeg, Unsupported
-from service.imaging.turning import stored_view, to_stored, to_upright
+from service.imaging.turning import to_stored, to_upright
 from service.policy import MetadataPolicy
 
 FULL, MIDDLE = 255.0, 128.0
@@ -86,18 +86,6 @@ def patch(
     return jpeg.attach(jpeg.bare(patched, adobe=adobe), carried(cover.raster, ImageFormat.JPEG, keep))
 
 
-class _Part:
-    """The blocks of one component in one job: what was read, and what is to be written where `changed`."""
-
-    def __init__(self, job: Job, plane: Plane) -> None:
-        self.top, self.left = job.top * plane.down, job.left * plane.across
-        self.rows = min(job.bottom * plane.down, plane.rows) - self.top
-        self.columns = min(job.right * plane.across, plane.columns) - self.left
-        self.read: Coefficients = np.zeros((self.rows, self.columns, BLOCK * BLOCK), np.int16)
-        self.new: Coefficients = self.read
-        self.changed: Bools = np.ones((self.rows, self.columns), np.bool_)
-
-
 class _Patch:
     """One picture's blocks around its masks, between being read and being written."""
 
@@ -105,101 +93,64 @@ class _Patch:
         self._cover, self._frame, self._grid = cover, frame, grid
         self._size = cover.raster.width, cover.raster.height
         windows = [to_stored(each, cover.raster.orientation, *self._size) for each in cover.windows]
-        self._jobs = [(job, [_Part(job, p) for p in grid.planes]) for job in jobs(grid, touched(grid, windows))]
-        self._by_row: dict[tuple[int, int], list[_Part]] = defaultdict(list)
-        for _, parts in self._jobs:
-            for component, part in enumerate(parts):
-                for row in range(part.top, part.top + part.rows):
-                    self._by_row[component, row].append(part)
+        self._sheets = list(sheets(jobs(grid, touched(grid, windows)), grid))
+        self._by_row: dict[tuple[int, int], list[Part]] = defaultdict(list)
+        for sheet in self._sheets:
+            for component, plane in enumerate(sheet.planes):
+                for part in plane.parts:
+                    for row in range(part.top, part.top + len(part.blocks)):
+                        self._by_row[component, row].append(part)
         self._done = False
 
     @property
     def edit(self) -> Edit | None:
         """None if there is nothing to change."""
-        return Edit(frozenset(self._by_row), self._read, self._write) if self._jobs else None
+        return Edit(frozenset(self._by_row), self._read, self._write) if self._sheets else None
 
     def _read(self, component: int, row: int, blocks: Coefficients) -> None:
         for part in self._by_row[component, row]:
-            part.read[row - part.top] = blocks[part.left : part.left + part.columns]
+            part.read(row, blocks)
 
     def _write(self, component: int, row: int, blocks: Coefficients) -> None:
         if not self._done:
-            for job, parts in self._jobs:
-                self._composite_job(job, parts)
+            for sheet in self._sheets:
+                self._composite(sheet)
             self._done = True
         for part in self._by_row[component, row]:
-            changed = part.changed[row - part.top]
-            blocks[part.left : part.left + part.columns][changed] = part.new[row - part.top][changed]
+            part.write(row, blocks)
 
-    def _composite_job(self, job: Job, parts: list[_Part]) -> None:
-        """Sets `new` and `changed` of each part."""
-        paint, hidden = self._overlay(job)
+    def _composite(self, sheet: Sheet) -> None:
+        """Changes the blocks of `sheet`."""
+        paint, hidden = self._overlay(sheet)
         matrix, offset = MODELS[self._frame.coding]
         to_components = np.hstack([matrix, offset[:, None]])
-        reduced: dict[tuple[int, int], Float32] = {}
-        for i, (part, plane) in enumerate(zip(parts, self._grid.planes, strict=True)):
+        sampled: dict[tuple[int, int], Layered] = {}
+        for i, (blocks, plane) in enumerate(zip(sheet.planes, self._grid.planes, strict=True)):
             scale = plane.pixels_across, plane.pixels_down
-            if scale not in reduced:
-                reduced[scale] = _reduced(paint, scale)
-            sampled = reduced[scale][:, : part.rows * BLOCK, : part.columns * BLOCK]
-            # The weight takes the place of the 1 that an offset is multiplied by: paint is premultiplied by it.
-            color, weight = _mixed(sampled, to_components[i]), sampled[-1]
-            opaque = _any(hidden, BLOCK * plane.pixels_down, BLOCK * plane.pixels_across)
-            known = ~opaque[: part.rows, : part.columns]
-            own = job.own.repeat(plane.down, 0).repeat(plane.across, 1)[: part.rows, : part.columns]
-            part.changed &= own & _any(weight > 0, BLOCK, BLOCK)
-            steps = self._frame.components[i].steps
-            below = np.zeros_like(weight)
-            _blocks(below)[known] = samples(part.read[known], steps)
-            fill_in(below, known, wanted=part.changed & _any(weight < 1, BLOCK, BLOCK))
-            below *= 1 - weight
-            below += color
-            part.new = np.empty_like(part.read)
-            part.new[part.changed] = quantized(_blocks(below)[part.changed], steps)
+            if scale not in sampled:
+                sampled[scale] = layered(paint, hidden, scale)
+            composite(blocks, sampled[scale], to_components[i], self._frame.components[i].steps)
 
-    def _overlay(self, job: Job) -> tuple[Float32, Bools]:
-        """Paint and what is hidden, as stored, over the whole MCUs of `job`; beyond the picture as at its edge."""
+    def _overlay(self, sheet: Sheet) -> tuple[Float32, Bools]:
+        """Paint and what is hidden, as stored, over the whole MCUs of `sheet`; beyond the picture as at its edge."""
         raster, grid, frame = self._cover.raster, self._grid, self._frame
-        x1, y1 = job.left * grid.mcu_width, job.top * grid.mcu_height
-        x2, y2 = job.right * grid.mcu_width, job.bottom * grid.mcu_height
-        window = (x1, y1, min(x2, frame.width), min(y2, frame.height))
-        over = overlay(self._cover, to_upright(window, raster.orientation, *self._size))
-        upright = np.moveaxis(over.paint, 0, 2)
-        paint = np.ascontiguousarray(np.moveaxis(stored_view(upright, raster.orientation), 2, 0))
-        hidden = np.ascontiguousarray(stored_view(over.hidden, raster.orientation))
-        if window[2:] != (x2, y2):
-            beyond = ((0, y2 - window[3]), (0, x2 - window[2]))
-            paint, hidden = np.pad(paint, ((0, 0), *beyond), mode="edge"), np.pad(hidden, beyond, mode="edge")
+        paint = np.zeros((raster.color.channels + 1, sheet.height, sheet.width), np.float32)
+        hidden = np.zeros((sheet.height, sheet.width), np.bool_)
+        for job, at in zip(sheet.jobs, sheet.lefts, strict=True):
+            x1, y1 = job.left * grid.mcu_width, job.top * grid.mcu_height
+            x2, y2 = job.right * grid.mcu_width, job.bottom * grid.mcu_height
+            window = (x1, y1, min(x2, frame.width), min(y2, frame.height))
+            wide, high = x2 - x1, y2 - y1
+            place = np.s_[:high, at * grid.mcu_width : at * grid.mcu_width + wide]
+            inside = np.s_[: window[3] - y1, : window[2] - x1]
+            shown = np.moveaxis(paint[:, *place][:, *inside], 0, 2)
+            over = Overlay(
+                np.moveaxis(upright_view(shown, raster.orientation), 2, 0),
+                upright_view(hidden[place][inside], raster.orientation),
+            )
+            lay(over, self._cover, to_upright(window, raster.orientation, *self._size))
+            if window[2:] != (x2, y2):
+                beyond = ((0, y2 - window[3]), (0, x2 - window[2]))
+                for each in (*paint, hidden):
+                    each[place] = np.pad(each[place][inside], beyond, mode="edge")
         return paint, hidden
-
-
-def _mixed(planes: Float32, shares: Float32) -> Float32:
-    """The sum of `planes` (n, h, w), each times its share; not by BLAS, whose threads cost more than they give here."""
-    mixed: Float32 = planes[0] * shares[0]
-    for plane, share in zip(planes[1:], shares[1:], strict=True):
-        if share:
-            mixed += plane * share
-    return mixed
-
-
-def _reduced(full: Float32, scale: tuple[int, int]) -> Float32:
-    """The means of `full` (C, h, w) over cells of `scale` = w, h pixels."""
-    if scale == (1, 1):
-        return full
-    _, height, width = full.shape
-    size = (width // scale[0], height // scale[1])
-    return np.stack([cast(Float32, cv2.resize(plane, size, interpolation=cv2.INTER_AREA)) for plane in full])
-
-
-def _any(flags: Bools, high: int, wide: int) -> Bools:
-    """Whether any of `flags` is set in each cell of `high` × `wide`."""
-    rows, columns = flags.shape[0] // high, flags.shape[1] // wide
-    # One axis at a time, the outer first: that reads memory as it lies.
-    down: Bools = np.logical_or.reduce(flags.reshape(rows, high, columns * wide), axis=1)
-    both: Bools = np.logical_or.reduce(down.reshape(rows, columns, wide), axis=2)
-    return both
-
-
-def _blocks(plane: Float32) -> Float32:
-    """A view of `plane` (8h, 8w) as (h, w, 8, 8)."""
-    return plane.reshape(plane.shape[0] // BLOCK, BLOCK, -1, BLOCK).swapaxes(1, 2)

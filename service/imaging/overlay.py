@@ -29,10 +29,15 @@ class Overlay:
 
 def overlay(cover: Cover, window: Window) -> Overlay:
     """All layers of `cover` in `window`, x1, y1, x2, y2 in upright pixels."""
-    left, top, right, bottom = window
-    shape = (bottom - top, right - left)
-    paint = np.zeros((cover.raster.color.channels + 1, *shape), np.float32)
-    hidden = np.zeros(shape, np.bool_)
+    shape = (window[3] - window[1], window[2] - window[0])
+    over = Overlay(np.zeros((cover.raster.color.channels + 1, *shape), np.float32), np.zeros(shape, np.bool_))
+    lay(over, cover, window)
+    return over
+
+
+def lay(over: Overlay, cover: Cover, window: Window) -> None:
+    """The same into `over`, which has the size of `window` and in which there is nothing yet."""
+    left, top, _, _ = window
     laid: list[Window] = []
     for layer in cover.layers:
         if not _meet(layer.window, window):
@@ -40,17 +45,22 @@ def overlay(cover: Cover, window: Window) -> Overlay:
         x1, y1, x2, y2 = part = common(layer.window, window)
         place = np.s_[y1 - top : y2 - top, x1 - left : x2 - left]
         alpha = cover.mask.alpha(layer.region, part)
-        shown = layer.part(part)
+        colors = cv2.split(layer.part(part))
+        *planes, weight = (plane[place] for plane in over.paint)
         if any(_meet(part, each) for each in laid):
-            paint[:, *place] *= 1 - alpha
-        for plane, color in zip(paint[:-1], cv2.split(shown), strict=True):
-            plane[place] += color * alpha
-        paint[-1][place] += alpha
-        hidden[place] |= alpha == 1
+            for each in (*planes, weight):
+                each[:] = each * (1 - alpha)
+            for plane, color in zip(planes, colors, strict=True):
+                plane[:] = plane + color * alpha
+            weight[:] = weight + alpha
+        else:
+            for plane, color in zip(planes, colors, strict=True):
+                np.multiply(color, alpha, out=plane)
+            weight[:] = alpha
+        over.hidden[place] |= alpha == 1
         laid.append(part)
-    return Overlay(paint, hidden)
 
 
 def _meet(one: Window, other: Window) -> bool:
-    x1, y1, x2, y2 = common(one, other)
-    return x1 < x2 and y1 < y2
+    # Asked for each layer and each part of a picture: `common` would take most of a small part's time.
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 UInt8Image = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class ColorModel(StrEnum):
@@ -59,7 +61,7 @@ class Raster:
     @property
     def upright(self) -> Pixels:
         """The same memory seen as displayed: (H', W', C), strided, no copy; writing to it writes to `pixels`."""
-        return upright_view(self.pixels, self.orientation)
+        return cast(Pixels, upright_view(self.pixels, self.orientation))
 
     @property
     def width(self) -> int:
@@ -72,10 +74,10 @@ class Raster:
         return int(self.upright.shape[0])
 
 
-def upright_view(pixels: Pixels, orientation: int) -> Pixels:
-    """`pixels` (H, W, C) turned for display by EXIF `orientation` 1..8 (Exif 3.0, tag 0x0112), without copying."""
+def upright_view(pixels: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
+    """`pixels` (H, W, ...) turned for display by EXIF `orientation` 1..8 (Exif 3.0, tag 0x0112), without copying."""
     if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = np.swapaxes(pixels, 0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):

@@ -1,13 +1,6 @@
-"""Windows and arrays between the picture as stored and as displayed (EXIF orientation, Exif 3.0, tag 0x0112)."""
-
-from typing import TypeVar
-
-import numpy as np
-import numpy.typing as npt
+"""Windows between the picture as stored and as displayed (EXIF orientation, Exif 3.0, tag 0x0112)."""
 
 from service.imaging.outlines import Window
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 TRANSPOSED, FLIPPED, MIRRORED = frozenset({5, 6, 7, 8}), frozenset({3, 4, 7, 8}), frozenset({2, 3, 6, 7})
 """What turns the stored picture upright: axes swapped, then top and bottom, then left and right."""
@@ -35,12 +28,3 @@ def to_stored(window: Window, orientation: int, width: int, height: int) -> Wind
     if orientation in TRANSPOSED:
         x1, y1, x2, y2 = y1, x1, y2, x2
     return x1, y1, x2, y2
-
-
-def stored_view(upright: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
-    """`upright` (h, w, ...) as it lies in the file: the same memory, strided."""
-    if orientation in MIRRORED:
-        upright = upright[:, ::-1]
-    if orientation in FLIPPED:
-        upright = upright[::-1]
-    return np.swapaxes(upright, 0, 1) if orientation in TRANSPOSED else upright
