@@ -111,11 +111,13 @@ def paint(around: Float32, grid: Grid, secret: bytes, *, colored: bool) -> UInt8
     shared = _noise(key, b"chroma", grid.window, grid.chroma_columns, grid.chroma_rows)
     size = (grid.columns, grid.rows)
     tint = cv2.resize(shared, size, interpolation=cv2.INTER_LINEAR).reshape(grid.rows, grid.columns, 2)
-    blue, red = np.moveaxis(tint * np.float32(CHROMA_NOISE * colored), 2, 0)
-    green = -(LUMA[2] * CB * blue + LUMA[0] * CR * red) / LUMA[1]
-    noise = luma[:, :, None] + np.dstack([CR * red, green, CB * blue])
-    painted: UInt8Image = np.clip(np.rint(around + noise), 0, 255).astype(np.uint8)
-    return painted
+    tint = tint * np.float32(CHROMA_NOISE * colored)
+    blue, red = tint[:, :, 0], tint[:, :, 1]
+    noise = np.empty((*luma.shape, 3), np.float32)
+    noise[:, :, 0], noise[:, :, 2] = CR * red, CB * blue
+    noise[:, :, 1] = -(LUMA[2] * CB * blue + LUMA[0] * CR * red) / LUMA[1]
+    painted = np.rint(around + (luma[:, :, None] + noise))
+    return np.minimum(np.maximum(painted, 0), 255).astype(np.uint8)
 
 
 def _noise(key: bytes, use: bytes, window: Window, columns: int, rows: int) -> Float32:
@@ -135,7 +137,9 @@ def _noise(key: bytes, use: bytes, window: Window, columns: int, rows: int) -> F
     raw = np.frombuffer(b"".join(hashes), "<u8").reshape(rows, columns, 2)
     uniform = (raw.astype(np.float64) + 0.5) / 2.0**64
     radius, angle = np.sqrt(-2 * np.log(uniform[:, :, 0])), 2 * np.pi * uniform[:, :, 1]
-    return np.dstack([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)
+    normal = np.empty((rows, columns, 2), np.float32)
+    normal[:, :, 0], normal[:, :, 1] = radius * np.cos(angle), radius * np.sin(angle)
+    return normal
 
 
 def enlarge(cells: Pixels, size: tuple[int, int], *, smooth: bool) -> Pixels:

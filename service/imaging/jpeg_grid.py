@@ -110,5 +110,6 @@ def _job(grid: Grid, left: int, top: int, own: Bools) -> Job:
     bottom, right = top + own.shape[0], left + own.shape[1]
     around = (max(0, left - CONTEXT), max(0, top - CONTEXT))
     until = (min(grid.columns, right + CONTEXT), min(grid.rows, bottom + CONTEXT))
-    widths = ((top - around[1], until[1] - bottom), (left - around[0], until[0] - right))
-    return Job(around[0], around[1], until[0], until[1], np.pad(own, widths))
+    inside = np.zeros((until[1] - around[1], until[0] - around[0]), np.bool_)
+    inside[top - around[1] : bottom - around[1], left - around[0] : right - around[0]] = own
+    return Job(around[0], around[1], until[0], until[1], inside)

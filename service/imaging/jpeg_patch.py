@@ -143,9 +143,9 @@ class _Patch:
             wide, high = x2 - x1, y2 - y1
             place = np.s_[:high, at * grid.mcu_width : at * grid.mcu_width + wide]
             inside = np.s_[: window[3] - y1, : window[2] - x1]
-            shown = np.moveaxis(paint[:, *place][:, *inside], 0, 2)
+            shown = paint[:, *place][:, *inside].transpose(1, 2, 0)
             over = Overlay(
-                np.moveaxis(upright_view(shown, raster.orientation), 2, 0),
+                upright_view(shown, raster.orientation).transpose(2, 0, 1),
                 upright_view(hidden[place][inside], raster.orientation),
             )
             lay(over, self._cover, to_upright(window, raster.orientation, *self._size))
