@@ -16,8 +16,8 @@ from service.imaging.outlines import Bools
 LARGEST_SHEET = 256 * 1024
 """Pixels up to which jobs share a sheet: more of them would not fit into the processor's cache."""
 
-GAP = 2
-"""MCUs between jobs, so that what is filled in for one takes nothing from what another sees."""
+GAP = 3
+"""MCUs between jobs: what is filled in for one spreads this far before it meets what another sees."""
 
 
 @dataclass(frozen=True, slots=True)

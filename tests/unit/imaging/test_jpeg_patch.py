@@ -212,6 +212,21 @@ def test_an_excluded_area_stays_where_no_block_is_shared():
     assert (now != was)[:, 112:].any()
 
 
+@pytest.mark.parametrize("kind", ["4:2:0", "4:4:4", "4:1:1", "gray"])
+def test_masks_that_are_put_in_together_take_nothing_from_one_another(kind):
+    """Dark and bright by turns, and masks at the borders: each looks as if there were no other."""
+    pixels = photo(96, 640) // 8
+    pixels[:, 160:320] += 200
+    pixels[:, 480:] += 200
+    data = encoded(pixels, kind)
+    outlines = [BoxOutline((x, y, x + 31, y + 30)) for x, y in ((3, 50), (70, 18), (220, 18), (380, 18), (605, 18))]
+    together = pixels_of(patched(data, mask_over(data, *outlines, way=Obscure.FILL))).astype(int)
+    for outline in outlines:
+        alone = mask_over(data, outline, way=Obscure.FILL)
+        touched, _ = reached(data, alone)
+        assert np.abs(together - pixels_of(patched(data, alone)))[touched].max() <= 4
+
+
 def test_masks_over_more_than_a_job_and_over_everything():
     data = encoded(photo(700, 1300), "4:2:0")
     for outlines in (
