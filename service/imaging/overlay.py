@@ -27,16 +27,11 @@ class Overlay:
     hidden: Bools
 
 
-def overlay(cover: Cover, window: Window) -> Overlay:
-    """All layers of `cover` in `window`, x1, y1, x2, y2 in upright pixels."""
-    shape = (window[3] - window[1], window[2] - window[0])
-    over = Overlay(np.zeros((cover.raster.color.channels + 1, *shape), np.float32), np.zeros(shape, np.bool_))
-    lay(over, cover, window)
-    return over
-
-
 def lay(over: Overlay, cover: Cover, window: Window) -> None:
-    """The same into `over`, which has the size of `window` and in which there is nothing yet."""
+    """Puts all layers of `cover` in `window`, x1, y1, x2, y2 in upright pixels, into `over`.
+
+    `over` has the size of `window` and is all zeros.
+    """
     left, top, _, _ = window
     laid: list[Window] = []
     for layer in cover.layers:

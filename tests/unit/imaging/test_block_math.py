@@ -10,7 +10,7 @@ from service.imaging.infill import filled
 from service.imaging.masking import Mask, Region
 from service.imaging.obscuring import obscure
 from service.imaging.outlines import BoxOutline, EllipseOutline
-from service.imaging.overlay import overlay
+from service.imaging.overlay import Overlay, lay
 from service.imaging.raster import ColorModel, Raster, upright_view
 from service.imaging.turning import to_stored, to_upright
 from service.policy import Obscure
@@ -73,7 +73,9 @@ def test_overlay_and_picture_give_the_composite(color, way):
     composite = obscure(Raster(pixels.copy(), color, False), Mask(regions, (), 190, 150), b"secret")
     for window in ((0, 0, 190, 150), (40, 30, 110, 90), (185, 0, 190, 5)):
         x1, y1, x2, y2 = window
-        over = overlay(composite, window)
+        shape = y2 - y1, x2 - x1
+        over = Overlay(np.zeros((color.channels + 1, *shape), np.float32), np.zeros(shape, np.bool_))
+        lay(over, composite, window)
         paint = np.moveaxis(over.paint, 0, 2)
         shown = paint[:, :, :-1] + (1 - paint[:, :, -1:]) * pixels[y1:y2, x1:x2]
         assert np.abs(shown - composite.raster.pixels[y1:y2, x1:x2]).max() < 2
