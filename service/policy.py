@@ -25,7 +25,7 @@ class Obscure(StrEnum):
 
 
 class Effort(StrEnum):
-    """How far down in object size the detectors look; see `imaging.views.plan_views`."""
+    """How far down in object size the detectors look, and whether for what lies; see `imaging.views.plan_views`."""
 
     FAST = "fast"
     BALANCED = "balanced"
@@ -134,11 +134,13 @@ class Agreement(Frozen):
     """What a detection's score is multiplied by, according to what other levels of the picture show in its place.
 
     `confirmed`: another level sees it as well. `alone`: none does, though it is large enough there to be seen. What
-    cannot be seen on any other level keeps its score. See `detection.agreement`.
+    cannot be seen on any other level keeps its score. `turned`: one turned level sees it and no other one that is
+    turned as far; None if not even a thorough search is to turn the picture for this class. See `detection.agreement`.
     """
 
     confirmed: Annotated[float, Field(ge=1, le=4)]
     alone: Annotated[float, Field(gt=0, le=1)]
+    turned: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class ClassPolicy(Frozen):
@@ -208,6 +210,10 @@ class Policy(Frozen):
             if each.name == name:
                 return each
         raise KeyError(name)
+
+    def turns(self, name: str) -> bool:
+        """Whether a thorough search looks for class `name` in the turned picture; not for one that is not asked for."""
+        return any(c.name == name and c.agreement is not None and c.agreement.turned is not None for c in self.classes)
 
     def document(self) -> dict[str, Any]:
         """The values as JSON types, for the receipt."""

@@ -36,7 +36,7 @@ DESCRIPTIONS: dict[str, tuple[str, Any]] = {
     "strength": ("How coarse the obscuring is; 1 is the default and the least.", 1.5),
     "margin": ("Growth of each mask on each side, relative to the box's own side.", 0.2),
     "threshold": ("Least score of a detection; lower hides more.", 0.3),
-    "effort": ("How small the objects are that are looked for.", "balanced"),
+    "effort": ("How small the objects are that are looked for; 'thorough' also looks for those that lie.", "balanced"),
     "projection": (
         "How the picture maps the world. auto: a panorama if GPano says so, or if it is 2:1 and its borders are those "
         "of a whole one. equirectangular: one, 2:1 unless GPano tags say which part it shows. planar: never one.",

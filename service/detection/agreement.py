@@ -3,6 +3,10 @@
 A real object looks like itself at twice and at half its size, and a detector scores it there, too. What only looks like
 one at one size is most often texture: on a labeled half of an evaluation set this takes three of four false faces away
 and finds as many real ones (docs/explanation/measurements.md).
+
+Levels that are turned agree among themselves: a turned one says nothing of what is upright, so what upright levels find
+is weighed as if there were no others. Lying heads are rare and turned texture is not, so what one turned level shows is
+to be seen on another of that turn, or is believed less, whether the others could have shown it or not.
 """
 
 from collections.abc import Mapping
@@ -27,6 +31,7 @@ ROWS = 1024
 """Boxes compared at a time, to bound memory."""
 
 Bools = npt.NDArray[np.bool_]
+Int32 = npt.NDArray[np.int32]
 
 
 def floor(of_class: ClassPolicy) -> np.float32:
@@ -37,12 +42,15 @@ def floor(of_class: ClassPolicy) -> np.float32:
     return np.float32(of_class.threshold / max(rule.confirmed, rule.alone, 1.0) * AS_SURE)
 
 
-def weigh(found: Detections, scale: Float32, scales: Mapping[int, frozenset[float]], policy: Policy) -> Detections:
+def weigh(
+    found: Detections, scale: Float32, quarters: Int32, scales: Mapping[int, frozenset[float]], policy: Policy
+) -> Detections:
     """`found` with scores weighed by the agreement rule of each class, those at or over its threshold.
 
-    `scale`: (N,) level pixels per picture pixel of the level on which each was found. `scales`: by `model_id`, every
-    scale at which that model has searched the whole picture. Classes without a rule keep their scores, and so does all
-    that is found on a sphere, whose levels do not cover the same directions.
+    `scale`: (N,) level pixels per picture pixel of the level on which each was found. `quarters`: (N,) by which it was
+    turned, 0..3. `scales`: by `model_id`, every scale at which that model has searched the whole upright picture.
+    Classes without a rule keep their scores, and so does all that is found on a sphere, whose levels do not cover the
+    same directions.
     """
     weight = np.ones(len(found), np.float32)
     least = np.array([policy.of(name).threshold for name in found.classes], np.float32)
@@ -51,10 +59,16 @@ def weigh(found: Detections, scale: Float32, scales: Mapping[int, frozenset[floa
         if rule is None or found.sphere is not None:
             continue
         for model_id, searched in scales.items():
-            members = np.flatnonzero((found.class_id == class_id) & (found.model_id == model_id))
-            seen_again = _confirmed(found.xyxy[members], found.score[members], scale[members])
-            must_show = _visible_elsewhere(found.xyxy[members], scale[members], searched)
-            weight[members] = np.where(seen_again, rule.confirmed, np.where(must_show, rule.alone, 1))
+            own = (found.class_id == class_id) & (found.model_id == model_id)
+            for turn in np.unique(quarters[own]):
+                members = np.flatnonzero(own & (quarters == turn))
+                seen_again = _confirmed(found.xyxy[members], found.score[members], scale[members])
+                if turn and rule.turned is not None:
+                    unconfirmed: Float32 | float = rule.turned
+                else:
+                    must_show = _visible_elsewhere(found.xyxy[members], scale[members], searched)
+                    unconfirmed = np.where(must_show, np.float32(rule.alone), np.float32(1))
+                weight[members] = np.where(seen_again, rule.confirmed, unconfirmed)
     score = np.minimum(found.score * weight, np.float32(1))
     weighed = replace(found, score=score)
     return weighed.take(score >= least[found.class_id])

@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from service.detection.agreement import floor, weigh
 from service.detection.detector import Detector, TileBoxes, Tiles
+from service.detection.jobs import Job, plan, quarters_of, scale_of, upright_scales
 from service.detection.turns import turn_of
 from service.detection.versions import VersionedDetector
 from service.errors import DetectionFailed, DetectorUnavailable, VeilError
@@ -23,8 +23,8 @@ from service.imaging.perspective import perspective_tile
 from service.imaging.projection import sphere_of
 from service.imaging.raster import Raster
 from service.imaging.sphere import Sphere
-from service.imaging.sphere_views import AnyView, in_picture, plan_sphere_views
-from service.imaging.views import Pyramid, View, plan_views
+from service.imaging.sphere_views import AnyView, in_picture
+from service.imaging.views import Pyramid, View
 from service.models.catalog import ModelSpec
 from service.observability.logs import get_logger
 from service.policy import Effort, Policy
@@ -48,12 +48,8 @@ class Searched:
     models: tuple[ModelSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Views that are cut together and sent to every detector of their tile size."""
-
-    views: tuple[AnyView, ...]
-    detectors: tuple[Detector, ...]
+_Part = tuple[Detections, float, int]
+"""What one view shows of one class, the view's scale, and the quarters by which it is turned."""
 
 
 class TiledDetection:
@@ -139,9 +135,9 @@ class TiledDetection:
             await asyncio.wrap_future(reached(rows_to_plan(raster)))
         sphere = await asyncio.get_running_loop().run_in_executor(self._cpu, sphere_of, raster, policy.projection)
         pyramid = Pyramid(raster)
-        jobs = self._plan(raster, sphere, policy, asked)
+        jobs = plan(raster, sphere, policy, asked, overlap=self._overlap, batch=self._batch)
         nothing = Detections.empty(policy.class_names, _labels(asked), sphere)
-        found: list[tuple[Detections, float]] = [(nothing, 1.0)]
+        found: list[_Part] = [(nothing, 1.0, 0)]
         waiting = iter(jobs)
 
         async def work() -> None:
@@ -157,10 +153,12 @@ class TiledDetection:
                         group.create_task(work())
         except ExceptionGroup as failures:
             raise _first(failures) from failures
-        together = concatenate([part for part, _ in found], policy.class_names, _labels(asked))
-        scale = np.repeat(np.array([scale for _, scale in found], np.float32), [len(part) for part, _ in found])
+        together = concatenate([part for part, _, _ in found], policy.class_names, _labels(asked))
+        counts = [len(part) for part, _, _ in found]
+        scale = np.repeat(np.array([scale for _, scale, _ in found], np.float32), counts)
+        quarters = np.repeat(np.array([quarters for _, _, quarters in found], np.int32), counts)
         return Searched(
-            weigh(together, scale, _scales(jobs, asked), policy).sorted(),
+            weigh(together, scale, quarters, upright_scales(jobs, asked), policy).sorted(),
             tiles=sum(len(job.views) for job in jobs),
             engine=self._engine,
             models=tuple(d.spec for d in asked),
@@ -174,29 +172,9 @@ class TiledDetection:
     async def close(self) -> None:
         await asyncio.gather(*(d.close() for d in self._detectors))
 
-    def _plan(self, raster: Raster, sphere: Sphere | None, policy: Policy, asked: Sequence[Detector]) -> list[_Job]:
-        """The views of each tile size, in batches that every detector of that size takes."""
-        by_size: dict[tuple[int, int], list[Detector]] = {}
-        for detector in asked:
-            by_size.setdefault((detector.spec.tile_width, detector.spec.tile_height), []).append(detector)
-        jobs: list[_Job] = []
-        for (width, height), detectors in by_size.items():
-            tile: dict[str, Any] = {
-                "tile_width": width,
-                "tile_height": height,
-                "overlap": self._overlap,
-                "effort": policy.effort,
-            }
-            views: tuple[AnyView, ...] = (
-                plan_views(raster.width, raster.height, **tile) if sphere is None else plan_sphere_views(sphere, **tile)
-            )
-            size = min(self._batch or d.max_batch for d in detectors)
-            jobs.extend(_Job(views[i : i + size], tuple(detectors)) for i in range(0, len(views), size))
-        return jobs
-
     async def _search(
-        self, job: _Job, pyramid: Pyramid, sphere: Sphere | None, policy: Policy, asked: tuple[Detector, ...]
-    ) -> list[tuple[Detections, float]]:
+        self, job: Job, pyramid: Pyramid, sphere: Sphere | None, policy: Policy, asked: tuple[Detector, ...]
+    ) -> list[_Part]:
         limit = 0 if policy.effort is Effort.THOROUGH else self._blank
         views, tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, _cut, pyramid, job.views, limit)
         if not views:
@@ -237,14 +215,14 @@ def _found(
     policy: Policy,
     spec: ModelSpec,
     asked: tuple[Detector, ...],
-) -> Iterator[tuple[Detections, float]]:
-    """For each view and class of `policy`: the boxes that can matter, in upright pixels, and the view's scale."""
+) -> Iterator[_Part]:
+    """For each view and class of `policy`: the boxes that can matter, in upright pixels."""
     model = _labels(asked).index(spec.label)
     classes = policy.class_names
     for i, view in enumerate(views):
         # float32 on both sides: a score that prints as the threshold is at the threshold.
         for known, name in enumerate(spec.classes):
-            if name not in classes:
+            if name not in classes or (quarters_of(view) and not policy.turns(name)):
                 continue
             scores = answer.scores[i]
             keep = (scores > 0) & (scores >= floor(policy.of(name)))
@@ -267,20 +245,7 @@ def _found(
                     sphere,
                     None if curved is None else curved[inside],
                 )
-                yield part, _scale(view)
-
-
-def _scales(jobs: Sequence[_Job], asked: Sequence[Detector]) -> dict[int, frozenset[float]]:
-    """By model id: every scale that the model has searched."""
-    return {
-        model: frozenset(_scale(view) for job in jobs if detector in job.detectors for view in job.views)
-        for model, detector in enumerate(asked)
-    }
-
-
-def _scale(view: AnyView) -> float:
-    """Pixels of the view per pixel of the picture; on the sphere, where that differs from place to place, 1."""
-    return view.scale if isinstance(view, View) else 1.0
+                yield part, scale_of(view), quarters_of(view)
 
 
 def _labels(detectors: Sequence[Detector]) -> tuple[str, ...]:

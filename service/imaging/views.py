@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.imaging.color import to_rgb8
+from service.imaging.quarters import turned, turned_back
 from service.imaging.raster import ColorModel, Pixels, Raster, UInt8Image, upright_view
 from service.policy import Effort
 
@@ -28,6 +29,9 @@ DOUBLED = -1
 DOUBLED_PIXELS = 2_100_000
 """Pictures up to this size (full HD) get the doubled level at balanced effort; it costs four times the pixels."""
 
+TURNED = (1, 2, 3)
+"""Quarters by which the turned views of a thorough search are turned: heads that lie on either side or hang down."""
+
 BAND_PIXELS = 1_000_000
 """Pixels that are converted and halved at a time, to bound memory."""
 
@@ -39,9 +43,10 @@ DOUBLING_MARGIN = 2
 class View:
     """One tile's window on one level of the picture.
 
-    `level`: 0 full resolution, k ≥ 1 halved k times, -1 doubled. `x`, `y`: the tile's corner in level pixels. `width`,
-    `height`: of the tile; where it reaches over the level it is padded. `picture_width`, `picture_height`: upright.
-    `wraps`: the level's right edge is followed by its left one, as in a panorama.
+    `level`: 0 full resolution, k ≥ 1 halved k times, -1 doubled. `x`, `y`: the window's corner in level pixels.
+    `width`, `height`: of the window; where it reaches over the level it is padded. `picture_width`, `picture_height`:
+    upright. `wraps`: the level's right edge is followed by its left one, as in a panorama. `quarters`: 0..3, by which
+    the window is turned counterclockwise to be the tile.
     """
 
     level: int
@@ -52,6 +57,7 @@ class View:
     picture_width: int
     picture_height: int
     wraps: bool = False
+    quarters: int = 0
 
     @property
     def scale(self) -> float:
@@ -77,7 +83,8 @@ def plan_views(
     Levels: `balanced` takes full resolution and halves until the whole picture fits one tile, plus the doubled level
     for pictures up to `DOUBLED_PIXELS`; `thorough` doubles always; `fast` begins at one half, unless the picture fits
     one tile as it is. Tiles cover every pixel of their level, and any object up to `overlap` level pixels lies whole in
-    one of them.
+    one of them. `thorough` also turns each level but the doubled one, which would cost three times the others, by
+    `TURNED`.
 
     Raises ValueError if the overlap is not smaller than the tile or the picture is empty.
     """
@@ -92,11 +99,20 @@ def plan_views(
     if effort is Effort.THOROUGH or (effort is Effort.BALANCED and width * height <= DOUBLED_PIXELS):
         levels.insert(0, DOUBLED)
     return tuple(
-        View(level, x, y, tile_width, tile_height, width, height)
+        view
         for level in levels
-        for y in covering(level_side(height, level), tile_height, overlap)
-        for x in covering(level_side(width, level), tile_width, overlap)
+        for quarters in (0, *(TURNED if effort is Effort.THOROUGH and level != DOUBLED else ()))
+        for view in _on_level(width, height, level, quarters, tile_width, tile_height, overlap)
     )
+
+
+def _on_level(
+    width: int, height: int, level: int, quarters: int, tile_width: int, tile_height: int, overlap: int
+) -> Iterator[View]:
+    across, down = (tile_height, tile_width) if quarters % 2 else (tile_width, tile_height)
+    for y in covering(level_side(height, level), down, overlap):
+        for x in covering(level_side(width, level), across, overlap):
+            yield View(level, x, y, across, down, width, height, quarters=quarters)
 
 
 def covering(side: int, tile: int, overlap: int) -> tuple[int, ...]:
@@ -113,6 +129,7 @@ def to_picture(boxes: npt.NDArray[np.float32], view: View) -> npt.NDArray[np.flo
     A box that lies only in padding keeps no area (x1 = x2 or y1 = y2): drop what has none. Where the picture wraps, a
     box is not clipped at its sides: it may begin before the left edge or end beyond the right one.
     """
+    boxes = turned_back(boxes, view.quarters, view.width, view.height)
     corner = np.array([view.x, view.y, view.x, view.y], np.float64)
     limit = np.array([view.picture_width, view.picture_height] * 2, np.float64)
     least = np.zeros(4)
@@ -134,7 +151,7 @@ class Pyramid:
         self._lock = Lock()
 
     def tile(self, view: View) -> UInt8Image:
-        """The pixels of `view`: (view.height, view.width, 3) uint8 RGB, C-contiguous, the caller's own.
+        """The pixels of `view`: (view.height, view.width, 3) uint8 RGB, turned; C-contiguous, the caller's own.
 
         Gray, 16-bit and CMYK are converted as `color.to_rgb8` says; alpha is ignored, since what transparency hides is
         in the file all the same. Raises ValueError if `view` was planned for a picture of another size.
@@ -143,11 +160,11 @@ class Pyramid:
             raise ValueError("the view was planned for a picture of another size")
         shown = np.concatenate([self._window(part) for part in _parts(view)], axis=1)
         height, width = shown.shape[:2]
-        if (height, width) == (view.height, view.width):
-            return shown
-        tile = np.full((view.height, view.width, 3), PAD, np.uint8)
-        tile[:height, :width] = shown
-        return tile
+        if (height, width) != (view.height, view.width):
+            window = np.full((view.height, view.width, 3), PAD, np.uint8)
+            window[:height, :width] = shown
+            shown = window
+        return turned(shown, view.quarters) if view.quarters else shown
 
     def level(self, level: int) -> UInt8Image | Pixels:
         """Level `level` ≥ 0 seen upright, strided: (h, w, C) as in the raster at level 0, (h, w, 3) RGB above."""

@@ -197,7 +197,7 @@ class Signing(Group):
 class Defaults(Group):
     """The policy of a request that names no options; unset values come from the model catalog."""
 
-    effort: Effort = Field(Effort.BALANCED, description="fast, balanced or thorough.")
+    effort: Effort = Field(Effort.BALANCED, description="fast, balanced or thorough, which also finds lying heads.")
     threshold: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=dict, description='Score threshold per class, as JSON: {"face": 0.2}.'
     )

@@ -13,7 +13,7 @@ from service.detection.detector import Detector, TileBoxes
 from service.detection.embedded import OnnxDetector
 from service.detection.tiled import TiledDetection
 from service.models.catalog import Catalog
-from service.policy import Policy
+from service.policy import Effort, Policy
 from tests.pictures import FACE, PLATE, raster, street
 from tests.triton.server import TritonProcess
 
@@ -116,11 +116,12 @@ async def test_both_engines_give_the_same_numbers_for_noise(embedded: Detectors,
         assert len(np.unique(one.scores)) > 100
 
 
+@pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.THOROUGH])
 async def test_both_engines_find_the_same_in_a_whole_picture(
-    catalog: Catalog, embedded: Detectors, remote: Detectors
+    catalog: Catalog, embedded: Detectors, remote: Detectors, effort: Effort
 ) -> None:
     wide = raster(np.concatenate([street(), street()[:, ::-1]], axis=1))
-    policy = Policy(classes=tuple(each for spec in catalog.specs for each in spec.class_policies()))
+    policy = Policy(classes=tuple(each for spec in catalog.specs for each in spec.class_policies()), effort=effort)
     with ThreadPoolExecutor(1) as cpu:
         here, there = [
             await TiledDetection(list(detectors.values()), engine=engine, overlap=128, concurrency=2, cpu=cpu).run(

@@ -5,7 +5,7 @@ import { field, h } from "./dom.js";
 const choice = (...values) => [["", "default"], ...values.map((value) => [value, value])];
 
 const GENERAL = [
-  ["effort", "Search", choice("fast", "balanced", "thorough"), "thorough also finds objects of 8–16 pixels"],
+  ["effort", "Search", choice("fast", "balanced", "thorough"), "thorough also finds objects of 8–16 pixels, and lying heads"],
   ["verify", "Check", choice("structure", "redetect"), "redetect searches the finished picture again"],
   ["residual", "If the check finds something", choice("hide", "accept", "refuse"), null],
   ["metadata", "Metadata", choice("strip", "geo", "keep"), "strip: color profile, orientation, projection only"],

@@ -15,7 +15,7 @@ from service.policy import Agreement, ClassPolicy, Policy, Shape
 from tests.toy import write_toy
 
 FACE = ClassPolicy(
-    name="face", threshold=0.2, margin=0, shape=Shape.ELLIPSE, agreement=Agreement(confirmed=1.5, alone=0.5)
+    name="face", threshold=0.2, margin=0, shape=Shape.ELLIPSE, agreement=Agreement(confirmed=1.5, alone=0.5, turned=0.6)
 )
 PLATE = ClassPolicy(name="plate", threshold=0.2, margin=0, shape=Shape.BOX)
 POLICY = Policy(classes=(FACE, PLATE))
@@ -25,8 +25,10 @@ Box = tuple[float, float, float, float]
 BIG: Box = (100, 100, 140, 140)
 
 
-def weighed(*seen: tuple[Box, float, float], name: str = "face") -> list[tuple[float, float]]:
-    """Score and width of what is left of `seen` (box, score, scale)."""
+def weighed(
+    *seen: tuple[Box, float, float], name: str = "face", quarters: tuple[int, ...] | None = None
+) -> list[tuple[float, float]]:
+    """Score and width of what is left of `seen` (box, score, scale), on levels that are turned by `quarters`."""
     n = len(seen)
     found = Detections(
         np.array([box for box, _, _ in seen], np.float32).reshape(-1, 4),
@@ -36,7 +38,8 @@ def weighed(*seen: tuple[Box, float, float], name: str = "face") -> list[tuple[f
         POLICY.class_names,
         ("m/1",),
     )
-    left = weigh(found, np.array([scale for _, _, scale in seen], np.float32), LEVELS, POLICY)
+    scale = np.array([scale for _, _, scale in seen], np.float32)
+    left = weigh(found, scale, np.array(quarters or (0,) * n, np.int32), LEVELS, POLICY)
     widths = left.xyxy[:, 2] - left.xyxy[:, 0]
     return [(pytest.approx(float(s)), float(w)) for s, w in zip(left.score, widths, strict=True)]
 
@@ -73,6 +76,21 @@ def test_a_level_that_cannot_show_it_has_no_say() -> None:
     assert weighed(((0, 0, 4, 4.1), 0.21, 1.0)) == [], "8.2 pixels on the doubled level"
     # 1000 pixels high: 500 on the half level, too large for a tile.
     assert weighed(((0, 0, 800, 1000), 0.21, 1.0)) == [(0.21, 800)]
+
+
+def test_turned_levels_agree_among_themselves_only() -> None:
+    upright, turned = (BIG, 0.3, 1.0), (BIG, 0.3, 0.5)  # alone, 0.15 or, turned, 0.18
+    assert weighed(upright, turned, quarters=(1, 1)) == [(0.45, 40), (0.45, 40)]
+    assert weighed(upright, turned, quarters=(0, 1)) == [], "neither confirms the other"
+    assert weighed(upright, turned, quarters=(1, 3)) == []
+
+
+def test_what_one_turned_level_shows_has_to_be_seen_on_another() -> None:
+    # Too small for any other level, which the upright one is forgiven.
+    small = ((0, 0, 4, 3.9), 0.3, 1.0)
+    assert weighed(small, quarters=(0,)) == [(0.3, 4)]
+    assert weighed(small, quarters=(2,)) == []
+    assert weighed((small[0], 0.4, 1.0), quarters=(2,)) == [(0.24, 4)]
 
 
 def test_a_class_without_a_rule_keeps_its_scores() -> None:

@@ -61,8 +61,8 @@ def test_full_resolution_tiles_are_the_pixels_themselves():
     raster = rgb(150, 201)
     pyramid = Pyramid(raster)
     for view in (v for v in views(raster) if v.level == 0):
-        tile = pyramid.tile(view)
-        assert tile.flags.c_contiguous
+        tile = np.rot90(pyramid.tile(view), -view.quarters)
+        assert pyramid.tile(view).flags.c_contiguous
         assert np.array_equal(tile, raster.pixels[view.y : view.y + 64, view.x : view.x + 64])
 
 
@@ -89,7 +89,7 @@ def test_halved_levels_average_four_pixels_with_the_border_repeated():
     pyramid = Pyramid(raster)
     for view in (v for v in views(raster) if v.level == 1):
         height, width = min(64, 66 - view.y), min(64, 67 - view.x)
-        tile = pyramid.tile(view)[:height, :width]
+        tile = np.rot90(pyramid.tile(view), -view.quarters)[:height, :width]
         assert np.array_equal(tile, expected[view.y : view.y + 64, view.x : view.x + 64])
 
 
@@ -145,14 +145,18 @@ def test_boxes_return_to_where_their_object_is_on_every_level():
     # A ramp that rises by 2 per pixel tells by its value which place of the picture a tile's pixel shows.
     ramp = np.tile((np.arange(101) * 2).astype(np.uint8)[None, :, None], (99, 1, 3))
     raster = Raster(ramp, ColorModel.RGB, alpha=False)
-    pyramid = Pyramid(raster)
+    pyramid, compared = Pyramid(raster), set()
     for view in views(raster):
         tile = pyramid.tile(view)
-        for x in (4, 11, 21):
-            box = to_picture(np.array([x, 0, x + 1, 1], np.float32), view)
+        for x, y in ((4, 5), (11, 4), (21, 20), (40, 30)):
+            box = to_picture(np.array([x, y, x + 1, y + 1], np.float32), view)
             center = (box[0] + box[2]) / 2
-            # Half a step: the mean of four values, or a value between two, is rounded.
-            assert tile[2, x, 0] == pytest.approx((center - 0.5) * 2, abs=0.5)
+            whole = 1 / view.scale
+            if (box[2:] - box[:2]).tolist() == [whole, whole] and 4 < center < 97:
+                # Half a step: the mean of four values, or a value between two, is rounded.
+                assert tile[y, x, 0] == pytest.approx((center - 0.5) * 2, abs=0.5)
+                compared.add((view.level, view.quarters))
+    assert compared == {(DOUBLED, 0), *((level, quarters) for level in (0, 1) for quarters in range(4))}
 
 
 def test_boxes_are_clipped_and_those_in_padding_keep_no_area():
@@ -192,3 +196,20 @@ def test_a_twelve_megapixel_picture_needs_little_beside_itself(color, dtype):
     finally:
         tracemalloc.stop()
     assert peak < 60e6
+
+
+def test_a_thorough_search_turns_every_level_but_the_doubled_one():
+    planned = plan_views(1000, 700, tile_width=96, tile_height=64, overlap=16, effort=Effort.THOROUGH)
+    turned = {(v.level, v.quarters) for v in planned}
+    assert turned == {(DOUBLED, 0), *((level, quarters) for level in range(5) for quarters in range(4))}
+    for effort in (Effort.FAST, Effort.BALANCED):
+        upright = plan_views(1000, 700, tile_width=96, tile_height=64, overlap=16, effort=effort)
+        assert {v.quarters for v in upright} == {0}
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_turned_tile_is_the_turned_window(quarters):
+    raster = rgb(150, 201)
+    tile = Pyramid(raster).tile(View(0, 40, 30, 64, 48, 201, 150, quarters=quarters))
+    assert tile.flags.c_contiguous
+    assert np.array_equal(tile, np.rot90(raster.pixels[30:78, 40:104], quarters))
