@@ -87,7 +87,7 @@ lock: ## Write the hash-pinned locks from pyproject.toml (needs uv)
 	requirements/lock.sh
 
 clean: ## Remove the environment, caches and built models
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(CATALOG:model.json=1/model.onnx)
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(wildcard $(CATALOG:model.json=[0-9]*/model.onnx))
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

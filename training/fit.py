@@ -57,7 +57,7 @@ def fit(batches: Iterator[Batch], plan: Plan, output: Path, report: Report, star
         batch = next(batches)
         sums += _step(network, optimizer, batch, plan)
         step, seen = step + 1, seen + len(batch.pixels)
-        _follow(average, network, min(plan.average, (1 + step) / (10 + step)))
+        follow(average, network, min(plan.average, (1 + step) / (10 + step)))
         if step % plan.report_every == 0:
             cells, boxes, overlap = (sums / plan.report_every).tolist()
             report(f"step {step}, {seen} crops, {seen / (time.monotonic() - began):.1f} crops/s, rate {rate:.5f}, "
@@ -65,8 +65,8 @@ def fit(batches: Iterator[Batch], plan: Plan, output: Path, report: Report, star
             sums.zero_()
         if time.monotonic() - saved > plan.save_every_s:
             saved = time.monotonic()
-            _save(average, plan, step, seen, output)
-    _save(average, plan, step, seen, output)
+            save(average, output, plan=asdict(plan), steps=step, crops=seen)
+    save(average, output, plan=asdict(plan), steps=step, crops=seen)
     return step
 
 
@@ -110,7 +110,7 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, pl
     return torch.stack([result.cells, result.boxes, result.overlap]).cpu()
 
 
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
+def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
     """Moves the exponential average towards the network."""
     with torch.no_grad():
         for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
@@ -120,9 +120,9 @@ def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
                 mean.copy_(value)
 
 
-def _save(average: nn.Module, plan: Plan, step: int, seen: int, output: Path) -> None:
-    """Written beside and renamed, so that a checkpoint of that name is always whole."""
+def save(average: nn.Module, output: Path, **facts: object) -> None:
+    """Writes the averaged weights and `facts`, beside and renamed: a checkpoint of that name is always whole."""
     partial = output.with_suffix(".partial")
     weights = {name: value.cpu() for name, value in average.state_dict().items()}
-    torch.save({"ema": weights, "plan": asdict(plan), "steps": step, "crops": seen}, partial)
+    torch.save({"ema": weights, **facts}, partial)
     partial.replace(output)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From annotated photographs to a model repository with a new plate detector, and its figures beside the released one's.
 # Usage: training/make.sh OPEN_IMAGES WORK [options of `python -m training train`]
-# OPEN_IMAGES: folder with train/, trainlabels/, valid/, validlabels/. WORK: folder for about 4 GB; keep it out of
+# OPEN_IMAGES: folder with train/, trainlabels/, valid/, validlabels/. WORK: folder for about 8 GB; keep it out of
 # repositories. What is there already is not made again, a second run starts from the last checkpoint.
 set -euo pipefail
 open_images=$1 work=$2
@@ -12,7 +12,11 @@ python=${PYTHON:-python}
 start=()
 [[ -e $work/plate.pt ]] && start=(--start "$work/plate.pt")
 "$python" -m training train "$work/cache" "$work/plate.pt" "${start[@]}" "$@"
-"$python" -m training export "$work/plate.pt" "$work/repository"
+"$python" -m training export "$work/first" --first "$work/plate.pt"
+[[ -e $work/places ]] ||
+    "$python" -m training propose "$work/cache" "$work/places" --network "$work/first/plate/source/network.onnx"
+"$python" -m training train-second "$work/places" "$work/judge.pt"
+"$python" -m training export "$work/repository" --first "$work/plate.pt" --second "$work/judge.pt"
 "$python" -m training threshold "$open_images" --repository "$work/repository"
 for each in model_repository "$work/repository"; do
     "$python" -m training evaluate --open-images "$open_images" --repository "$each" --at 0.35 --at 0.45 --at 0.55

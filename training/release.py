@@ -11,8 +11,10 @@ import torch
 from service.golden import write_golden
 from service.models import platenet
 from service.models.catalog import Catalog
+from service.models.triton_config import TritonEngine, triton_config
 from service.settings import Settings
 from training.network import Published, folded, read_checkpoint
+from training.second_stage import judge_onnx
 
 OPSET = 17
 
@@ -33,25 +35,39 @@ def network_onnx(checkpoint: Path, target: Path) -> None:
     )
 
 
-def release(checkpoint: Path, template: Path, repository: Path, threshold: float | None = None) -> Path:
-    """A repository with the model of `checkpoint` alone; all but file and threshold is as in `template`'s plate model.
+def release(
+    template: Path,
+    repository: Path,
+    first: Path | None,
+    second: Path | None,
+    threshold: float | None = None,
+    version: int | None = None,
+) -> Path:
+    """A repository with a plate model alone, of the checkpoints of its two stages; a stage without one stays as it is.
 
-    Returns the model's file. The folder `repository`/plate can be put in place of the released one.
+    All but files, threshold and version is as in `template`'s plate model. Returns the model's file. The folder
+    `repository`/plate can be put in place of the released one.
     """
     folder = repository / "plate"
-    (folder / platenet.SOURCE).parent.mkdir(parents=True, exist_ok=True)
-    network_onnx(checkpoint, folder / platenet.SOURCE)
-    content = platenet.rewrite((folder / platenet.SOURCE).read_bytes())
+    shutil.copytree(template / "plate" / "source", folder / "source", dirs_exist_ok=True)
+    if first is not None:
+        network_onnx(first, folder / platenet.SOURCE)
+    if second is not None:
+        judge_onnx(second, folder / platenet.SECOND)
+    content = platenet.rewrite(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.SECOND)))
     description = json.loads((template / "plate" / "model.json").read_text(encoding="utf-8"))
     description["sha256"] = hashlib.sha256(content).hexdigest()
     if threshold is not None:
         description["threshold"] = round(threshold, 3)
+    if version is not None:
+        description["version"] = str(version)
     (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    for name in ("config.pbtxt", "MODEL_CARD.md"):
-        if (template / "plate" / name).is_file():
-            shutil.copyfile(template / "plate" / name, folder / name)
+    if (template / "plate" / "MODEL_CARD.md").is_file():
+        shutil.copyfile(template / "plate" / "MODEL_CARD.md", folder / "MODEL_CARD.md")
     catalog = Catalog.read(repository)
-    file = catalog.file(catalog.specs[0])
+    (spec,) = catalog.specs
+    (folder / "config.pbtxt").write_text(triton_config(spec, TritonEngine.TENSORRT), encoding="utf-8")
+    file = catalog.file(spec)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     asyncio.run(write_golden(Settings.load({}), catalog))

@@ -17,6 +17,9 @@ from training.targets import clip, target
 
 Rows = list[list[float]]
 
+REDRAWN = 0.125
+"""Share of single crops after which there are a new plate and a new sign to draw from."""
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -60,15 +63,25 @@ class Samples:
         side = int(self._rng.choice(self._mixture.sides))
         found = [self.sample(side) for _ in range(max(1, round(pixels / side**2)))]
         targets = [target(plates, ignore, side) for _, plates, ignore in found]
-        for _ in range(8):
-            self._drawn[self._rng.integers(len(self._drawn))] = self._plates.draw(self._rng)
-        self._panels[self._rng.integers(len(self._panels))] = self._signs.panel(self._rng)
+        self._redraw(8)
         return Batch(
             np.stack([image for image, _, _ in found]),
             np.stack([each.heat for each in targets]),
             np.stack([each.distances for each in targets]),
             np.stack([each.weight for each in targets]),
         )
+
+    def next(self) -> tuple[Pixels, Rows, Rows]:
+        """As `sample`, of one of the mixture's sides."""
+        self._redraw(int(self._rng.random() < REDRAWN))
+        return self.sample(int(self._rng.choice(self._mixture.sides)))
+
+    def _redraw(self, plates: int) -> None:
+        """Puts so many new plates, and a new sign, in the place of old ones."""
+        for _ in range(plates):
+            self._drawn[self._rng.integers(len(self._drawn))] = self._plates.draw(self._rng)
+        if plates:
+            self._panels[self._rng.integers(len(self._panels))] = self._signs.panel(self._rng)
 
     def sample(self, side: int) -> tuple[Pixels, Rows, Rows]:
         """One crop with its plates and its regions to ignore."""

@@ -1,15 +1,19 @@
-"""Processes that draw batches beside the one that trains."""
+"""Processes that draw crops: batches beside the one that trains, or places to be written down."""
 
 import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from training.fonts import Fonts
 from training.photographs import Photographs
+from training.places import write
+from training.proposals import FirstStage, collect
 from training.samples import Batch, Mixture, Samples
 
 
@@ -51,3 +55,22 @@ def batches(
         for process in processes:
             process.terminate()
             process.join()
+
+
+PLACES_MIXTURE = Mixture(mined=0.2, real=0.5, sides=(320, 320, 416))
+"""Of the crops of which proposals are taken."""
+
+
+def write_places(cache: Path, fonts: Path, network: Path, places: Path, seed: int, count: int, workers: int) -> int:
+    """Writes at least `count` places to the folder `places` by so many processes; how many."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        each = -(-count // workers)
+        jobs = [pool.submit(_propose, cache, fonts, network, places, seed + k, each) for k in range(workers)]
+        return sum(job.result() for job in jobs)
+
+
+def _propose(cache: Path, fonts: Path, network: Path, places: Path, seed: int, count: int) -> int:
+    cv2.setNumThreads(1)
+    samples = Samples(Photographs(cache), Fonts.find(fonts), seed, PLACES_MIXTURE)
+    stream = collect(samples, FirstStage(network), np.random.default_rng(seed + 1000))
+    return write(stream, places, f"{seed:05d}", count)

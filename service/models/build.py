@@ -19,7 +19,7 @@ def _face(_: Path) -> bytes:
 
 
 def _plate(folder: Path) -> bytes:
-    return platenet.rewrite((folder / platenet.SOURCE).read_bytes())
+    return platenet.rewrite(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.SECOND)))
 
 
 RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": _plate}

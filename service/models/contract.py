@@ -101,11 +101,17 @@ def assemble(name: str, network: ModelProto, image: str, heat: str, decode: str,
         outputs=["boxes", "scores"],
     )
     whole.graph.name = name
+    whole.graph.output.sort(key=lambda output: output.name)
+    return finished(whole)
+
+
+def finished(whole: ModelProto) -> bytes:
+    """The file of a graph in the contract: checked, with all shapes, and the same bytes each time."""
     whole.producer_name, whole.producer_version = "veil", ""
     del whole.metadata_props[:]
     whole.doc_string = whole.graph.doc_string = ""
     _set_versions(whole)
-    whole.graph.output.sort(key=lambda output: output.name)
+    del whole.graph.value_info[:]
     whole = shape_inference.infer_shapes(whole, check_type=True, strict_mode=True, data_prop=True)
     onnx.checker.check_model(whole, full_check=True)
     return bytes(whole.SerializeToString(deterministic=True))

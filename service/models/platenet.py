@@ -7,9 +7,10 @@ import onnx
 from onnx import ModelProto, numpy_helper
 
 from service.models.contract import CELLS, STRIDE, assemble, fit
+from service.models.second_stage import add_second_stage
 
-SOURCE = Path("source", "network.onnx")
-"""The trained network, relative to the model's folder."""
+SOURCE, SECOND = Path("source", "network.onnx"), Path("source", "second_stage.onnx")
+"""The trained networks, relative to the model's folder: what proposes plates and what judges the proposals."""
 
 IMAGE = "image"
 SCORE, DISTANCES = "score", "box"
@@ -35,8 +36,13 @@ decode (float[batch, 2, slots] at, int64[batch, 1, slots] cell, float[batch, 4, 
 """
 
 
-def rewrite(trained: bytes) -> bytes:
-    """The trained network (BGR in 0..255) in the contract, which gives it RGB."""
+def rewrite(trained: bytes, second: bytes) -> bytes:
+    """The trained networks (the first takes BGR in 0..255) in the contract, which gives them RGB."""
+    return add_second_stage(proposing(trained), "image", onnx.load_from_string(second))
+
+
+def proposing(trained: bytes) -> bytes:
+    """The first network alone in the contract."""
     network = onnx.load_from_string(trained)
     fit(network, IMAGE, {SCORE: 1, DISTANCES: 4})
     _swap_red_and_blue(network)

@@ -2,7 +2,8 @@
 
 TensorRT 11 takes the precision from the file (strongly typed), so it is made here: by converting or by inserting
 quantization pairs (QDQ). What turns bytes into the network's first convolution, the last convolutions and everything
-behind them stay in single precision: cell numbers and coordinates need it, and the scores are compared there.
+behind them stay in single precision: cell numbers and coordinates need it, and the scores are compared there. So does a
+second stage, which is such a branch behind them.
 
 Needs the extra `build` (ONNX), as `veil models build` does.
 """
@@ -98,7 +99,7 @@ def half(content: bytes) -> bytes:
                 node.input[k] = cast(name, onnx.TensorProto.FLOAT16 if inside else onnx.TensorProto.FLOAT)
     graph.node.extend(casts.values())
     graph.initializer.extend(halved.values())
-    used = {name for node in graph.node for name in node.input}
+    used = set().union(*map(_read, graph.node))
     kept = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(kept)
@@ -181,7 +182,7 @@ def _finished(model: ModelProto) -> bytes:
     waiting, done = list(model.graph.node), {each.name for each in (*model.graph.initializer, *model.graph.input)}
     ordered: list[onnx.NodeProto] = []
     while waiting:
-        ready = [node for node in waiting if done.issuperset(each for each in node.input if each)]
+        ready = [node for node in waiting if done.issuperset(_read(node))]
         if not ready:
             raise ModelError("the converted graph has nodes whose input nothing computes")
         for node in ready:
@@ -192,6 +193,17 @@ def _finished(model: ModelProto) -> bytes:
     model.graph.node.extend(ordered)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _read(node: onnx.NodeProto) -> set[str]:
+    """Names of the values that `node` needs, those included that its branches take from the graph around them."""
+    needed = {each for each in node.input if each}
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            inner = attribute.g
+            own = {output for each in inner.node for output in each.output} | {each.name for each in inner.initializer}
+            needed |= set().union(*map(_read, inner.node)) - own
+    return needed
 
 
 class _Reader:

@@ -43,7 +43,7 @@ def test_a_file_that_changes_under_a_running_service(own: Catalog, tmp_path: Pat
         refused = post(service, body, source_ref="refused")
         assert refused.status_code == 503
         assert refused.json()["type"] == "/problems/model-unproven"
-        assert "plate/1 is not proven: the file's SHA-256 is" in refused.json()["detail"]
+        assert f"{plate.label} is not proven: the file's SHA-256 is" in refused.json()["detail"]
         assert [each["problem"] for each in receipts(service, source_ref="refused")] == ["model-unproven"]
         assert "the file's SHA-256 is" in (reason(service, "plate") or "")
         assert reason(service, "face") == "None"

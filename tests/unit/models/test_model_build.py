@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.models import centerface
+from service.models import centerface, platenet
 from service.models.build import build_models
 from service.models.catalog import Catalog, ModelError
 from service.models.export import export_repository
@@ -24,7 +24,7 @@ def silent(_: str) -> None: ...
 @pytest.fixture
 def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
     """A repository with the plate model's entry and source, not yet built."""
-    for name in ("model.json", "source/network.onnx"):
+    for name in ("model.json", platenet.SOURCE, platenet.SECOND):
         target = tmp_path / "plate" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(catalog.root / "plate" / name, target)
@@ -34,21 +34,21 @@ def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
 def test_building_gives_the_very_bytes_of_the_catalog(plate_only: Path) -> None:
     told: list[str] = []
     (spec,) = build_models(plate_only, told.append)
-    file = plate_only / "plate" / "1" / "model.onnx"
+    file = plate_only / "plate" / "2" / "model.onnx"
     assert sha256_of(file) == spec.sha256
-    assert told == ["plate/1: building"]
+    assert told == ["plate/2: building"]
     before = file.stat().st_mtime_ns
     build_models(plate_only, told.append)
-    assert told[1:] == ["plate/1: already there"]
+    assert told[1:] == ["plate/2: already there"]
     assert file.stat().st_mtime_ns == before
 
 
 def test_a_damaged_file_is_built_again(plate_only: Path) -> None:
     build_models(plate_only, silent)
-    file = plate_only / "plate" / "1" / "model.onnx"
+    file = plate_only / "plate" / "2" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     (problem,) = verify_files(Catalog.read(plate_only))
-    assert str(problem).startswith("plate/1: the file's SHA-256 is")
+    assert str(problem).startswith("plate/2: the file's SHA-256 is")
     build_models(plate_only, silent)
     assert verify_files(Catalog.read(plate_only)) == []
 
@@ -58,7 +58,7 @@ def test_another_file_than_the_catalogs_is_never_put_in_place(plate_only: Path) 
     entry.write_text(json.dumps(json.loads(entry.read_text()) | {"sha256": "0" * 64}))
     with pytest.raises(ModelError, match="the catalog says 0000"):
         build_models(plate_only, silent)
-    assert list((plate_only / "plate").rglob("*.onnx")) == [plate_only / "plate" / "source" / "network.onnx"]
+    assert not list((plate_only / "plate").rglob("model.onnx"))
 
 
 def test_a_model_without_a_recipe_comes_as_it_is(tmp_path: Path) -> None:

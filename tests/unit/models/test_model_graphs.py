@@ -1,11 +1,13 @@
 """The shipped graphs: inside TensorRT's operators, and decoding as their papers and the training do."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, helper
 
 from service.models import centerface, platenet
 from service.models.catalog import Catalog
@@ -18,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 # From TensorRT's list of ONNX operators (github.com/onnx/onnx-tensorrt, docs/operators.md); Cast is how UINT8 enters.
 PARSED = {
     "Add",
+    "AveragePool",
     "BatchNormalization",
     "Cast",
     "Clip",
@@ -27,12 +30,22 @@ PARSED = {
     "ConvTranspose",
     "Equal",
     "Exp",
+    "Flatten",
     "Floor",
     "Gather",
     "GatherElements",
+    "Gemm",
+    "Greater",
+    "GreaterOrEqual",
+    "GridSample",
     "Identity",
+    "If",
+    "Log",
+    "Max",
     "MaxPool",
     "Mul",
+    "Pow",
+    "ReduceMax",
     "Relu",
     "Reshape",
     "Resize",
@@ -47,7 +60,16 @@ PARSED = {
 
 
 def load(catalog: Catalog, name: str) -> ModelProto:
-    return onnx.load(catalog.root / name / "1" / "model.onnx")
+    return onnx.load(next(catalog.file(spec) for spec in catalog.specs if spec.name == name))
+
+
+def graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """The graph and the branches in it."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs(attribute.g)
 
 
 def run(model: ModelProto, tiles: npt.NDArray[np.uint8], *extra: str) -> dict[str, Floats]:
@@ -77,7 +99,7 @@ def by_score(boxes: Floats, scores: Floats) -> Floats:
 def test_the_graph_keeps_to_what_tensorrt_parses(catalog: Catalog, name: str) -> None:
     model = load(catalog, name)
     onnx.checker.check_model(model, full_check=True)
-    assert {node.op_type for node in model.graph.node} <= PARSED
+    assert {node.op_type for graph in graphs(model.graph) for node in graph.node} <= PARSED
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 17)]
     assert model.ir_version <= 10
     for value in [*model.graph.input, *model.graph.output]:
@@ -90,11 +112,11 @@ def test_the_graph_keeps_to_what_tensorrt_parses(catalog: Catalog, name: str) ->
 
 @pytest.mark.parametrize("name", ["face", "plate"])
 def test_every_weight_is_used(catalog: Catalog, name: str) -> None:
-    graph = load(catalog, name).graph
-    read = {name for node in graph.node for name in node.input}
-    assert {each.name for each in graph.initializer} <= read
-    made = {name for node in graph.node for name in node.output}
-    assert made - read <= {"boxes", "scores"}
+    whole = list(graphs(load(catalog, name).graph))
+    read = {name for graph in whole for node in graph.node for name in node.input}
+    assert {each.name for graph in whole for each in graph.initializer} <= read
+    made = {name for graph in whole for node in graph.node for name in node.output}
+    assert made - read == {each.name for graph in whole for each in graph.output}
 
 
 def test_faces_are_decoded_as_centerface_does(catalog: Catalog) -> None:
@@ -115,7 +137,7 @@ def test_faces_are_decoded_as_centerface_does(catalog: Catalog) -> None:
         np.testing.assert_allclose(found[likely], by_score(expected, scores)[likely], rtol=1e-4, atol=1e-2)
 
 
-def test_plates_are_the_trained_networks_own(catalog: Catalog) -> None:
+def test_plates_are_proposed_by_the_trained_network(catalog: Catalog) -> None:
     """The reference is the committed network itself, given BGR as it was trained, decoded cell by cell."""
     folder = catalog.root / "plate"
     trained = ort.InferenceSession(str(folder / platenet.SOURCE), providers=["CPUExecutionProvider"])
@@ -125,7 +147,7 @@ def test_plates_are_the_trained_networks_own(catalog: Catalog) -> None:
     x, y = (cells % SIDE + 0.5) * STRIDE, (cells // SIDE + 0.5) * STRIDE
     left, top, right, bottom = distances[0].reshape(4, CELLS)[:, cells]
     expected = by_score(np.stack([x - left, y - top, x + right, y + bottom], axis=1), score.ravel()[cells])
-    answer = run(load(catalog, "plate"), street()[None])
+    answer = run(onnx.load_from_string(platenet.proposing((folder / platenet.SOURCE).read_bytes())), street()[None])
     found = by_score(answer["boxes"][0], answer["scores"][0])
     likely = found[:, 0] > 0.02
     assert likely.sum() > 20
@@ -133,11 +155,8 @@ def test_plates_are_the_trained_networks_own(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize(("name", "truth"), [("face", FACE), ("plate", PLATE)])
-def test_the_object_is_found_in_rgb_and_less_well_in_bgr(
-    catalog: Catalog, name: str, truth: tuple[int, int, int, int]
-) -> None:
-    model = load(catalog, name)
-    answer = run(model, np.stack([street(), street()[..., ::-1]]))
+def test_the_object_is_found(catalog: Catalog, name: str, truth: tuple[int, int, int, int]) -> None:
+    answer = run(load(catalog, name), street()[None])
     x1, y1, x2, y2 = answer["boxes"][0, 0]
     assert answer["scores"][0, 0] > 0.85
     assert answer["scores"][0, 1] < 0.4
@@ -145,10 +164,15 @@ def test_the_object_is_found_in_rgb_and_less_well_in_bgr(
     assert y1 < truth[1] + 8
     assert x2 > truth[2] - 8
     assert y2 > truth[3] - 8
-    assert answer["scores"][1, 0] < answer["scores"][0, 0]
+
+
+def test_a_face_is_found_less_well_in_bgr(catalog: Catalog) -> None:
+    """What order the plate's two networks take is held by the tests that compare them with the trained ones."""
+    rgb, bgr = run(load(catalog, "face"), np.stack([street(), street()[..., ::-1]]))["scores"][:, 0]
+    assert bgr < rgb
 
 
 def test_the_repository_of_the_project_is_meant(catalog: Catalog) -> None:
     assert catalog.root == ROOT / "model_repository"
-    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/1"]
+    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/2"]
     assert {spec.max_detections for spec in catalog.specs} == {SLOTS}

@@ -46,6 +46,10 @@ def best(catalog: Catalog, name: str) -> tuple[Floats, float]:
     return boxes[0, 0], float(scores[0, 0])
 
 
+def load(catalog: Catalog, name: str) -> onnx.GraphProto:
+    return onnx.load(next(catalog.file(spec) for spec in catalog.specs if spec.name == name)).graph
+
+
 def overlap(one: Floats, other: Floats) -> float:
     common = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
     return float(common / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - common))
@@ -82,7 +86,7 @@ def test_a_reduced_model_keeps_the_contract(
 
 @pytest.mark.parametrize("name", ["face", "plate"])
 def test_only_the_body_is_in_half_precision(variants: dict[Precision, Catalog], name: str) -> None:
-    graph = onnx.load(variants[Precision.FP16].root / name / "1" / "model.onnx").graph
+    graph = load(variants[Precision.FP16], name)
     kinds = {each.name: each.data_type for each in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type in CONVOLUTIONS]
     half = [node for node in convolutions if kinds[node.input[1]] == TensorProto.FLOAT16]
@@ -93,7 +97,7 @@ def test_only_the_body_is_in_half_precision(variants: dict[Precision, Catalog], 
 
 @pytest.mark.parametrize("name", ["face", "plate"])
 def test_convolutions_in_8_bits_are_between_quantization_pairs(variants: dict[Precision, Catalog], name: str) -> None:
-    graph = onnx.load(variants[Precision.INT8].root / name / "1" / "model.onnx").graph
+    graph = load(variants[Precision.INT8], name)
     made_by = {output: node for node in graph.node for output in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     paired = [

@@ -1,6 +1,7 @@
 """The generator: plates where it says, targets that lead back to the boxes, lists that share no photograph."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,19 @@ def test_lists_are_disjoint() -> None:
     train, dev, test = (photographs.ids(name) for name in ("train", "dev", "test"))
     assert len(train) > 1000 < len(train | dev | test)
     assert len(train) + len(dev) + len(test) == len(train | dev | test)
+
+
+def test_what_nobody_annotated_is_spared_on_the_evaluation_lists_alone() -> None:
+    lists = photographs.ids("dev") | photographs.ids("test")
+    names = set(json.loads((photographs.LISTS / "unannotated.json").read_text(encoding="utf-8")))
+    assert names
+    assert names <= lists
+    none = photographs.boxes([])
+    labels = photographs.Labels(min(names), Path("x.jpg"), photographs.boxes([[0, 0, 9, 3]]), none, none)
+    spared = photographs.spared(labels)
+    assert len(spared.unclear) > 0
+    assert (spared.plates == labels.plates).all()
+    assert len(photographs.spared(replace(labels, id="other")).unclear) == 0
 
 
 def test_reviewed_boxes_are_of_training_photographs_only() -> None:

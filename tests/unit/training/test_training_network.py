@@ -101,7 +101,7 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     torch.manual_seed(2)
     checkpoint = tmp_path / "start.pt"
     fit(stream, Plan(steps=1), checkpoint, print)
-    file = release(checkpoint, catalog.root, tmp_path / "repository", threshold=0.51)
+    file = release(catalog.root, tmp_path / "repository", checkpoint, None, threshold=0.51)
     described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.51
     assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file

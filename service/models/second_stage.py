@@ -1,0 +1,179 @@
+"""A second look at what a detector proposes: each of its best boxes, cut out at one size and judged by a small network.
+
+Two stages as in Faster R-CNN (Ren et al., 2015, section 3.2): the first one sees every place of the tile at three
+sizes, the second one sees few places, all of them as large as it needs, with what is around them. Its probability is
+multiplied with the first score (each to a power).
+
+What is cut out is sampled bilinearly at twice the size and averaged (RoIAlign with a sampling ratio of 2; He et al.,
+2017, section 3), by GridSample, which TensorRT has without a plugin. What comes out for a tile does not depend on the
+others of its batch.
+"""
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, TensorProto, compose, helper, numpy_helper
+
+from service.models.contract import SLOTS, TILE, finished, part
+
+PLACES = 24
+"""Boxes per tile that are looked at again; those that follow keep the score that they have."""
+
+WIDTH, HEIGHT = 64, 48
+"""What is cut out, in pixels, as the second network sees it."""
+
+AROUND_X, AROUND_Y = 2.0, 2.5
+"""Sides of what is cut out, in sides of the box."""
+
+SAMPLES_X, SAMPLES_Y = 2 * WIDTH, 2 * HEIGHT
+UNIT = 16.0
+"""Width and height of a box in tile pixels are given to the second network as the logarithm of so many."""
+
+LEAST = 0.15
+"""A proposal that scores less is not looked at again, and a batch without any other skips all of it."""
+
+PATCHES, SIZES, JUDGMENT = "patches", "sizes", "judgment"
+"""Inputs of the second network: (n, 3, HEIGHT, WIDTH) RGB in 0..255 and (n, 2); output (n, 1): logit."""
+
+PROPOSALS = {"boxes": "proposed/boxes", "scores": "proposed/scores"}
+"""The first stage's outputs, by their names in the contract."""
+
+SHARE = 0.5
+"""Power of the second stage's probability in the score; the first stage's score has the rest."""
+
+
+def _steps(count: int) -> str:
+    """Middles of `count` equal parts of a side, from -0.5 to 0.5."""
+    return ", ".join(repr((k + 0.5) / count - 0.5) for k in range(count))
+
+
+_SECOND = f"""
+second (float[batch, 3, {TILE}, {TILE}] image, float[batch, {SLOTS}, 4] boxes, float[batch, {SLOTS}] scores)
+    => (float[places, 3, {HEIGHT}, {WIDTH}] {PATCHES}, float[places, 2] {SIZES},
+        float[batch, {SLOTS}, 4] all_boxes, float[batch, {PLACES}] believed,
+        float[batch, {SLOTS - PLACES}] further_scores)
+<
+    int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}},
+    int64[1] places = {{{PLACES}}}, int64[1] slots = {{{SLOTS}}},
+    float half = {{0.5}}, float edge = {{1.0}}, float zero = {{0.0}}, float[2] around = {{{AROUND_X}, {AROUND_Y}}},
+    float to_grid = {{{2 / TILE}}}, float per_unit = {{{1 / UNIT}}}, float least_side = {{1.0}},
+    float[{SAMPLES_X}] steps_x = {{{_steps(SAMPLES_X)}}}, float[{SAMPLES_Y}] steps_y = {{{_steps(SAMPLES_Y)}}},
+    int64[4] as_row = {{0, {PLACES}, 1, {SAMPLES_X}}}, int64[4] as_column = {{0, {PLACES}, {SAMPLES_Y}, 1}},
+    int64[4] below_each_other = {{0, {PLACES * SAMPLES_Y}, {SAMPLES_X}, 2}},
+    int64[5] apart = {{0, 3, {PLACES}, {HEIGHT}, {WIDTH}}}, int64[4] one_by_one = {{-1, 3, {HEIGHT}, {WIDTH}}},
+    int64[2] pairs = {{-1, 2}}
+>
+{{
+    proposed = Slice(boxes, none, places, one)
+    believed = Slice(scores, none, places, one)
+    further_scores = Slice(scores, places, slots, one)
+    low = Slice(proposed, none, two, two)
+    high = Slice(proposed, two, four, two)
+    size = Sub(high, low)
+    all_boxes = Identity(boxes)
+    twice = Add(low, high)
+    middle = Mul(twice, half)
+    from_corner = Mul(middle, to_grid)
+    center = Sub(from_corner, edge)
+    wide = Mul(size, around)
+    reach = Mul(wide, to_grid)
+    center_x = Slice(center, none, one, two)
+    center_y = Slice(center, one, two, two)
+    reach_x = Slice(reach, none, one, two)
+    reach_y = Slice(reach, one, two, two)
+    away_x = Mul(reach_x, steps_x)
+    away_y = Mul(reach_y, steps_y)
+    columns = Add(center_x, away_x)
+    rows = Add(center_y, away_y)
+    row = Reshape(columns, as_row)
+    column = Reshape(rows, as_column)
+    no_row = Mul(row, zero)
+    no_column = Mul(column, zero)
+    x = Add(row, no_column)
+    y = Add(column, no_row)
+    last = Unsqueeze(x, four)
+    last_y = Unsqueeze(y, four)
+    points = Concat<axis = 4>(last, last_y)
+    grid = Reshape(points, below_each_other)
+    sampled = GridSample<mode = "bilinear", padding_mode = "zeros", align_corners = 0>(image, grid)
+    averaged = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(sampled)
+    colors_first = Reshape(averaged, apart)
+    places_first = Transpose<perm = [0, 2, 1, 3, 4]>(colors_first)
+    {PATCHES} = Reshape(places_first, one_by_one)
+    bounded = Max(size, least_side)
+    in_units = Mul(bounded, per_unit)
+    logarithms = Log(in_units)
+    {SIZES} = Reshape(logarithms, pairs)
+}}
+"""
+
+_SETTLE = f"""
+settle (float[places, 1] {JUDGMENT}, float[batch, {SLOTS}, 4] all_boxes, float[batch, {PLACES}] believed,
+        float[batch, {SLOTS - PLACES}] further_scores)
+    => (float[batch, {SLOTS}, 4] settled_boxes, float[batch, {SLOTS}] settled_scores)
+<
+    int64[1] two = {{2}}, int64[1] slots = {{{SLOTS}}}, int64[2] per_tile = {{-1, {PLACES}}},
+    float share = {{{SHARE}}}, float rest = {{{1 - SHARE}}}, float least = {{{LEAST}}}
+>
+{{
+    probability = Sigmoid({JUDGMENT})
+    judged = Reshape(probability, per_tile)
+    own = Pow(judged, share)
+    before = Pow(believed, rest)
+    both = Mul(own, before)
+    likely = GreaterOrEqual(believed, least)
+    fused = Where(likely, both, believed)
+    all_scores = Concat<axis = 1>(fused, further_scores)
+    settled_scores, best = TopK<axis = 1, largest = 1, sorted = 1>(all_scores, slots)
+    index = Unsqueeze(best, two)
+    indices = Concat<axis = 2>(index, index, index, index)
+    settled_boxes = GatherElements<axis = 1>(all_boxes, indices)
+}}
+"""
+
+
+def add_second_stage(first: bytes, image: str, second: ModelProto) -> bytes:
+    """`first`, a file in the contract, with the judgment of `second` over its best boxes.
+
+    `image`: the value in `first` that holds the tiles, (batch, 3, TILE, TILE) in 0..255. `second` has the inputs
+    `PATCHES` and `SIZES` and the output `JUDGMENT`.
+    """
+    model = onnx.load_from_string(first)
+    graph = model.graph
+    for node in graph.node:
+        node.output[:] = [PROPOSALS.get(name, name) for name in node.output]
+    highest, least, again = "second/highest", "second/least", "second/again"
+    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), least))
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", [PROPOSALS["scores"]], [highest], keepdims=0),
+            helper.make_node("Greater", [highest, least], [again]),
+            helper.make_node("If", [again], list(PROPOSALS), then_branch=_looked(second, image), else_branch=_as_is()),
+        ]
+    )
+    return finished(model)
+
+
+def _looked(second: ModelProto, image: str) -> GraphProto:
+    """Cut out, judged and settled; its inputs are values of the graph around it."""
+    judge = compose.add_prefix(second, "judge/", rename_inputs=False, rename_outputs=False)
+    handed_on = ("all_boxes", "believed", "further_scores")
+    stage = compose.merge_models(
+        part(_SECOND), judge, [(each, each) for each in (PATCHES, SIZES)], outputs=[*handed_on, JUDGMENT]
+    )
+    stage = compose.merge_models(stage, part(_SETTLE), [(each, each) for each in (*handed_on, JUDGMENT)])
+    outer = PROPOSALS | {"image": image}
+    for node in stage.graph.node:
+        node.input[:] = [outer.get(name, name) for name in node.input]
+    return helper.make_graph(
+        stage.graph.node, "looked_again", [], stage.graph.output, initializer=stage.graph.initializer
+    )
+
+
+def _as_is() -> GraphProto:
+    shapes: dict[str, list[str | int | None]] = {"boxes": ["batch", SLOTS, 4], "scores": ["batch", SLOTS]}
+    return helper.make_graph(
+        [helper.make_node("Identity", [name], [f"as_is/{own}"]) for own, name in PROPOSALS.items()],
+        "as_is",
+        [],
+        [helper.make_tensor_value_info(f"as_is/{own}", TensorProto.FLOAT, shapes[own]) for own in PROPOSALS],
+    )

@@ -1,0 +1,78 @@
+"""The second stage's network: one place at a time, cut out at one size, is it a plate and where are its sides.
+
+A small residual network (He et al., 2015) of 3 × 3 convolutions with ReLU, channels multiples of 8.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from service.models.second_stage import HEIGHT, JUDGMENT, PATCHES, SIZES, UNIT, WIDTH
+from training.network import OFFSET, SHRINK, Residual, conv
+
+STEP = 0.1
+"""Widths or heights of the box per unit of the four outputs behind the logit."""
+OPSET = 17
+
+
+class Judge(nn.Module):
+    """(n, 3, HEIGHT, WIDTH) RGB in 0..255 and (n, 2) logarithms of the box's width and height → (n, 5).
+
+    The output: logit, then offsets of the sides x1, y1, x2, y2 in `STEP` widths and heights. The latter are there to
+    learn by: the detector does not move its boxes, which are as good (decision 18).
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int] = (24, 48, 80, 128), hidden: int = 128) -> None:
+        super().__init__()
+        a, b, c, d = channels
+        self.body = nn.Sequential(
+            conv(3, a, stride=2), conv(a, b, stride=2), Residual(b),
+            conv(b, c, stride=2), Residual(c), conv(c, d, stride=2), Residual(d),
+        )  # fmt: skip
+        self.fc = nn.Linear(d * (HEIGHT // 16) * (WIDTH // 16) + 2, hidden)
+        self.out = nn.Linear(hidden, 5)
+        self.dropout = nn.Dropout(0.3)
+
+    def forward(self, patches: Tensor, sizes: Tensor) -> Tensor:
+        seen = self.body(patches * SHRINK + OFFSET).flatten(1)
+        return torch.as_tensor(self.out(self.dropout(functional.relu(self.fc(torch.cat([seen, sizes], 1))))))
+
+
+def sizes_of(width: Tensor, height: Tensor) -> Tensor:
+    """(n, 2) as the network takes them, of sides in pixels of the tile (n,)."""
+    return torch.log(torch.stack([width, height], 1).clamp(min=1.0) / UNIT)
+
+
+class _Published(nn.Module):
+    """As `service/models/second_stage.py` takes it: the logit alone."""
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, patches: Tensor, sizes: Tensor) -> Tensor:
+        return torch.as_tensor(self.judge(patches, sizes)[:, :1])
+
+
+def read_judge(checkpoint: Path) -> Judge:
+    """The averaged network of a checkpoint. Raises what `torch.load` raises; no code in the file is run."""
+    judge = Judge()
+    judge.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"])
+    return judge.eval()
+
+
+def judge_onnx(checkpoint: Path, target: Path) -> None:
+    """Writes the network of `checkpoint`, normalization folded, as `target`; the number of places is free."""
+    places = {0: "places"}
+    torch.onnx.export(
+        _Published(read_judge(checkpoint)).eval(),
+        (torch.zeros(2, 3, HEIGHT, WIDTH), torch.zeros(2, 2)),
+        str(target),
+        input_names=[PATCHES, SIZES],
+        output_names=[JUDGMENT],
+        dynamic_axes={PATCHES: places, SIZES: places, JUDGMENT: places},
+        opset_version=OPSET,
+        dynamo=False,
+    )
