@@ -111,7 +111,6 @@ def finished(whole: ModelProto) -> bytes:
     del whole.metadata_props[:]
     whole.doc_string = whole.graph.doc_string = ""
     _set_versions(whole)
-    del whole.graph.value_info[:]
     whole = shape_inference.infer_shapes(whole, check_type=True, strict_mode=True, data_prop=True)
     onnx.checker.check_model(whole, full_check=True)
     return bytes(whole.SerializeToString(deterministic=True))

@@ -139,6 +139,7 @@ def add_second_stage(first: bytes, image: str, second: ModelProto) -> bytes:
     """
     model = onnx.load_from_string(first)
     graph = model.graph
+    del graph.value_info[:]  # they are inferred anew
     for node in graph.node:
         node.output[:] = [PROPOSALS.get(name, name) for name in node.output]
     highest, least, again = "second/highest", "second/least", "second/again"
