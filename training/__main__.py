@@ -1,4 +1,7 @@
-"""`python -m training`: decode, train, average, export, threshold, evaluate, mine, review."""
+"""`python -m training`: the steps from photographs to a released plate detector.
+
+decode, train, average, propose, train-second, export, threshold, evaluate, mine, review.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +15,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make the pla
 Repository = Annotated[Path, typer.Option(help="Model repository with the plate model.")]
 RELEASED = Path(__file__).parents[1] / "model_repository"
 
+Start = Annotated[Path | None, typer.Option(help="Checkpoint to start from.")]
+Minutes = Annotated[float, typer.Option(help="How long to train; the cosine is fitted to it.")]
+Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
+Device = Annotated[str, typer.Option(help="cpu, or cuda.")]
+Threads = Annotated[int, typer.Option(help="Threads of the network on a CPU.")]
+Workers = Annotated[int, typer.Option(help="Processes that draw crops.")]
+FontFolder = Annotated[Path, typer.Option(help="Folder with fonts.")]
+SYSTEM_FONTS = Path("/usr/share/fonts")
 
 AnnotatedOnly = Annotated[
     bool, typer.Option(help="Count what nobody annotated as false, even what a review calls plate.")
@@ -53,17 +64,17 @@ def decode(
 def train(
     cache: Annotated[Path, typer.Argument(help="What `decode` wrote.")],
     output: Annotated[Path, typer.Argument(help="Checkpoint to write.")],
-    start: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
-    minutes: Annotated[float, typer.Option(help="How long to train; the cosine is fitted to it.")] = 30.0,
+    start: Start = None,
+    minutes: Minutes = 30.0,
     steps: Annotated[int, typer.Option(help="At most so many steps.")] = 1 << 62,
-    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
-    device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
+    rate: Rate = 2e-3,
+    device: Device = "cpu",
     fine: Annotated[bool, typer.Option(help="Fold the normalization and keep the first stages: short runs.")] = False,
     bfloat16: Annotated[bool | None, typer.Option(help="Autocast; on with cuda, off with cpu.")] = None,
     batch: Annotated[int, typer.Option(help="Crops of 320 pixels in a batch.")] = 16,
-    threads: Annotated[int, typer.Option(help="Threads of the network on a CPU.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes that draw crops.")] = 1,
-    fonts: Annotated[Path, typer.Option(help="Folder with fonts.")] = Path("/usr/share/fonts"),
+    threads: Threads = 1,
+    workers: Workers = 1,
+    fonts: FontFolder = SYSTEM_FONTS,
     seed: Annotated[int, typer.Option()] = 11,
 ) -> None:
     """Train from nothing or from a checkpoint."""
@@ -100,8 +111,8 @@ def propose(
     cache: Annotated[Path, typer.Argument(help="What `decode` wrote.")],
     places: Annotated[Path, typer.Argument(help="Folder for the places; 9 kB each.")],
     count: Annotated[int, typer.Option(help="How many places, altogether.")] = 400_000,
-    workers: Annotated[int, typer.Option(help="Processes that draw crops.")] = 2,
-    fonts: Annotated[Path, typer.Option(help="Folder with fonts.")] = Path("/usr/share/fonts"),
+    workers: Workers = 2,
+    fonts: FontFolder = SYSTEM_FONTS,
     network: Annotated[Path, typer.Option(help="First network, ONNX.")] = RELEASED / "plate/source/network.onnx",
     seed: Annotated[int, typer.Option()] = 101,
 ) -> None:
@@ -115,23 +126,30 @@ def propose(
 def train_second(
     places: Annotated[Path, typer.Argument(help="What `propose` wrote.")],
     output: Annotated[Path, typer.Argument(help="Checkpoint to write.")],
-    start: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
-    minutes: Annotated[float, typer.Option(help="How long to train; the cosine is fitted to it.")] = 30.0,
-    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
-    device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Threads of the network on a CPU.")] = 2,
+    start: Start = None,
+    doubt: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose sure verdicts against the labels keep places out.")
+    ] = None,
+    minutes: Minutes = 30.0,
+    rate: Rate = 2e-3,
+    device: Device = "cpu",
+    threads: Threads = 2,
     seed: Annotated[int, typer.Option()] = 5,
 ) -> None:
     """Train the second stage, which judges the first one's proposals."""
     import torch
 
-    from training.fit_second import SecondPlan, fit_second
+    from training.fit_second import SecondPlan, doubtful, fit_second
     from training.places import Places
 
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    plan = SecondPlan(minutes=minutes, rate=rate, device=device, seed=seed)
-    done = fit_second(Places(places), plan, output, lambda text: print(text, flush=True), start)
+    plan, learned = SecondPlan(minutes=minutes, rate=rate, device=device, seed=seed), Places(places)
+    if doubt is not None:
+        left_out = doubtful(learned, doubt, device)
+        learned.leave_out(left_out)
+        print(f"{len(left_out)} of {len(learned)} places are left out", flush=True)
+    done = fit_second(learned, plan, output, lambda text: print(text, flush=True), start)
     print(f"{done} steps, written to {output}")
 
 

@@ -24,6 +24,9 @@ SIDES_FROM = 0.4
 """IoU from which a place teaches where the sides are."""
 SIDES_WEIGHT = 3.0
 FARTHEST = 0.6
+DOUBTFUL = 0.85
+"""Probability from which a verdict of another network against the label is believed."""
+JUDGED_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,22 @@ def fit_second(places: Places, plan: SecondPlan, output: Path, report: Report, s
             save(average, output, plan=asdict(plan), steps=step)
     save(average, output, plan=asdict(plan), steps=step)
     return step
+
+
+def doubtful(places: Places, checkpoint: Path, device: str = "cpu") -> NDArray[np.intp]:
+    """Numbers of the hard others that the network of `checkpoint` takes for plates all the same.
+
+    Many of these are plates that nobody annotated: a network that has not seen them often yet tells.
+    """
+    judge, hard = read_judge(checkpoint).to(device), places.pools()[2]
+    sure = [hard[:0]]
+    for numbers in np.array_split(hard, math.ceil(len(hard) / JUDGED_AT_ONCE)) if len(hard) else ():
+        pixels = torch.from_numpy(places.pixels(numbers)).to(device).permute(0, 3, 1, 2).float()
+        width, height = (torch.from_numpy(places.sides[numbers, k]).to(device) for k in (0, 1))
+        with torch.no_grad():
+            found = torch.sigmoid(judge(pixels, sizes_of(width, height))[:, 0]).cpu().numpy()
+        sure.append(numbers[found > DOUBTFUL])
+    return np.concatenate(sure)
 
 
 def _usable(places: Places) -> tuple[list[NDArray[np.intp]], list[int]]:

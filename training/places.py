@@ -56,8 +56,8 @@ class Places:
         """What is surely none: neither a part of a plate nor unclear."""
         return np.asarray((self.overlap <= OTHER) & (self.unclear <= UNSURE))
 
-    def doubt(self, numbers: NDArray[np.intp]) -> None:
-        """Takes the labels of these from what is learned: neither plates nor others."""
+    def leave_out(self, numbers: NDArray[np.intp]) -> None:
+        """These are not learned any more: neither plates nor others."""
         self.unclear[numbers] = 1
 
     def pools(self) -> tuple[NDArray[np.intp], ...]:

@@ -54,7 +54,7 @@ def release(
         network_onnx(first, folder / platenet.SOURCE)
     if second is not None:
         judge_onnx(second, folder / platenet.SECOND)
-    content = platenet.rewrite(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.SECOND)))
+    content = platenet.from_folder(folder)
     description = json.loads((template / "plate" / "model.json").read_text(encoding="utf-8"))
     description["sha256"] = hashlib.sha256(content).hexdigest()
     if threshold is not None:

@@ -105,9 +105,8 @@ def disk_full_postgresql() -> Iterator[Fault]:
 
         def heal() -> float:
             filler.unlink()
-            if not postgres.running:
-                return parts.start_postgres()
-            return time.monotonic()
+            # It may still be on its way down, or up again by itself.
+            return now() if postgres.answers() else parts.start_postgres()
 
         yield Fault(parts, strike, heal)
 

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-Box = tuple[float, float, float, float]
+from service.imaging import turning
 
-TURNED = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height (Exif 3.0, tag 0x0112)."""
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +16,9 @@ class Frame:
     orientation: int
 
     def to_stored(self, box: Box) -> Box:
-        """x1, y1, x2, y2 as stored: the steps of `imaging.raster.upright_view`, undone in reverse order."""
-        x1, y1, x2, y2 = box
-        if self.orientation in (2, 3, 6, 7):
-            x1, x2 = self.width - x2, self.width - x1
-        if self.orientation in (3, 4, 7, 8):
-            y1, y2 = self.height - y2, self.height - y1
-        if self.orientation in TURNED:
-            x1, y1, x2, y2 = y1, x1, y2, x2
-        return tuple(round(value, 1) for value in (x1, y1, x2, y2))  # type: ignore[return-value]
+        """x1, y1, x2, y2 as stored, to a tenth of a pixel."""
+        x1, y1, x2, y2 = turning.to_stored(box, self.orientation, self.width, self.height)
+        return round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
 
     def point_to_stored(self, point: tuple[float, float]) -> tuple[float, float]:
         """x, y as stored."""

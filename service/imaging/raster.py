@@ -7,6 +7,8 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from service.imaging.turning import FLIPPED, MIRRORED, TRANSPOSED
+
 UInt8Image = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -76,10 +78,10 @@ class Raster:
 
 def upright_view(pixels: npt.NDArray[Scalar], orientation: int) -> npt.NDArray[Scalar]:
     """`pixels` (H, W, ...) turned for display by EXIF `orientation` 1..8 (Exif 3.0, tag 0x0112), without copying."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in TRANSPOSED:
         pixels = np.swapaxes(pixels, 0, 1)
-    if orientation in (3, 4, 7, 8):
+    if orientation in FLIPPED:
         pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
+    if orientation in MIRRORED:
         pixels = pixels[:, ::-1]
     return pixels

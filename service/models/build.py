@@ -18,11 +18,7 @@ def _face(_: Path) -> bytes:
     return centerface.rewrite(centerface.obtain())
 
 
-def _plate(folder: Path) -> bytes:
-    return platenet.rewrite(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.SECOND)))
-
-
-RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": _plate}
+RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": platenet.from_folder}
 """How to make each model from its folder; models that are not named here come as finished files."""
 
 

@@ -36,6 +36,11 @@ decode (float[batch, 2, slots] at, int64[batch, 1, slots] cell, float[batch, 4, 
 """
 
 
+def from_folder(folder: Path) -> bytes:
+    """The model of the trained networks that lie in the model's `folder`."""
+    return rewrite((folder / SOURCE).read_bytes(), (folder / SECOND).read_bytes())
+
+
 def rewrite(trained: bytes, second: bytes) -> bytes:
     """The trained networks (the first takes BGR in 0..255) in the contract, which gives them RGB."""
     return add_second_stage(proposing(trained), "image", onnx.load_from_string(second))

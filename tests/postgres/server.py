@@ -82,15 +82,21 @@ class PostgresProcess:
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one prctl call, no Python state
                 **self._identity,
             )
+        if not self.answers():
+            raise RuntimeError(f"PostgreSQL ended with {self._process.returncode}:\n{self.text()}")
+        return self
+
+    def answers(self) -> bool:
+        """Waits until it takes connections or has ended: whether it does."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"PostgreSQL ended with {self._process.returncode}:\n{self.text()}")
+            if not self.running:
+                return False
             with contextlib.suppress(psycopg.OperationalError):
                 psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-                return self
+                return True
             time.sleep(0.02)
-        raise TimeoutError(f"PostgreSQL did not start within {START_TIMEOUT} s:\n{self.text()}")
+        raise TimeoutError(f"PostgreSQL takes no connections after {START_TIMEOUT} s:\n{self.text()}")
 
     def stop(self, *, immediate: bool = True) -> None:
         """Ends it as `pg_ctl stop` does: at once, cutting every connection, or after telling the clients (fast)."""

@@ -1,34 +1,15 @@
 """Which tiles reach a detector."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from service.detection.detector import TileBoxes, Tiles
-from service.detection.embedded import OnnxDetector
 from service.detection.tiled import TiledDetection
 from service.imaging.raster import ColorModel, Raster
 from service.policy import ClassPolicy, Effort, Policy, Shape
 from tests.toy import write_toy
-
-
-class Counting(OnnxDetector):
-    """A real detector that counts the tiles that it is asked about."""
-
-    asked = 0
-
-    async def detect(self, tiles: Tiles) -> TileBoxes:
-        self.asked += len(tiles)
-        return await super().detect(tiles)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
+from tests.unit.detection.counting import Counting
 
 
 def picture() -> Raster:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,6 @@ from service.detection.contract import Array
 from service.detection.embedded import OnnxDetector
 from service.errors import DetectorContractBroken, DetectorUnavailable
 from tests.toy import NOT_FINITE, RISING, SWAPPED, TOO_HIGH, write_toy
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
 
 
 def load(root: Path, pool: ThreadPoolExecutor, spec: dict[str, Any] | None = None, **graph: Any) -> OnnxDetector:

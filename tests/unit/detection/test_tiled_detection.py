@@ -1,7 +1,6 @@
 """Whole pictures through tiles, batches and several models: small real ONNX models that find red."""
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ from tests.toy import NOT_FINITE, write_toy
 WIDTH, HEIGHT = 500, 330
 DOTS = [(0, 0), (492, 0), (0, 322), (492, 322), (244, 160), (56, 60), (300, 8)]
 """Corners of red squares of 8 × 8 pixels."""
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
 
 
 def dotted(orientation: int = 1) -> Raster:

@@ -1,38 +1,19 @@
 """Which detectors see the picture turned, and where what they find there lies: toy models that find red."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from service.detection.detector import TileBoxes, Tiles
-from service.detection.embedded import OnnxDetector
 from service.detection.tiled import Searched, TiledDetection
 from service.imaging.detections import Detections
 from service.imaging.raster import ColorModel, Raster
 from service.policy import Agreement, ClassPolicy, Effort, Policy, Projection, Shape
 from tests.toy import write_toy
+from tests.unit.detection.counting import Counting
 
 DOT = (150, 40)
 """Corner of a red square of 8 × 8 pixels in a picture of 200 × 100."""
-
-
-class Counting(OnnxDetector):
-    """A real detector that counts the tiles that it is asked about."""
-
-    asked = 0
-
-    async def detect(self, tiles: Tiles) -> TileBoxes:
-        self.asked += len(tiles)
-        return await super().detect(tiles)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
 
 
 def dotted() -> Raster:
