@@ -23,12 +23,7 @@ run: $(VENV)/.run $(MODELS) ## Set everything up and start the service on 127.0.
 	@exec env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/veil serve
 
 test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
-	-@sh tests/install-debian.sh
-	@bash tests/triton/install.sh
-	@bash requirements/tools.sh panoramax s3 helm
-	-@bash tests/browser/install.sh
-	-@bash requirements/tools.sh recognizer supply-chain
-	@$(MAKE) --no-print-directory lint
+	@bash tests/install.sh & installing=$$!; $(MAKE) --no-print-directory lint; linted=$$?; wait $$installing && exit $$linted
 	$(BIN)/pytest -n 2 --dist loadfile -m "not containers"
 
 check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests

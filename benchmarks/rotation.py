@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 
 from benchmarks.spherical_scene import Floats, Picture, Placed, Thing, compose, ground, hidden_share, roll, turn, turned
-from service.app import default_policy, open_detectors
+from service.app.detectors import open_detectors
+from service.app.veil import default_policy
 from service.detection.tiled import TiledDetection
 from service.imaging.masking import build_mask
 from service.imaging.raster import ColorModel, Raster

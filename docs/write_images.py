@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from service.app import open_veil
+from service.app.veil import open_veil
 from service.records.draft import Draft
 from service.settings import Settings
 

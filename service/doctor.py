@@ -4,7 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from service.app import StartError, connect, default_policy, open_detectors, read_signer, retention_of, tls_files
+from service.app.detectors import open_detectors
+from service.app.failure import StartError
+from service.app.records import connect, read_signer, retention_of
+from service.app.serving import tls_files
+from service.app.veil import default_policy
 from service.errors import RecordStoreUnavailable, VeilError
 from service.imaging import turbojpeg
 from service.models.catalog import Catalog

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from service.app import open_detectors
+from service.app.detectors import open_detectors
 from service.detection.embedded import OnnxDetector
 from service.detection.golden import golden_answers
 from service.errors import DetectionFailed

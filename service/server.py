@@ -17,8 +17,11 @@ from service.api.connections import ConnectionLimits, bounded
 from service.api.health import Readiness
 from service.api.schemas import LiveDocument
 from service.api.services import Services
-from service.app import StartError, Veil, open_veil, require_keys, retention_of, tls_files
-from service.app import services as services_of
+from service.app.failure import StartError
+from service.app.records import retention_of
+from service.app.serving import require_keys, tls_files
+from service.app.serving import services as services_of
+from service.app.veil import Veil, open_veil
 from service.observability.metrics import Metrics
 from service.observability.operations import serve_operations
 from service.records.retention import RetentionRepository

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.app import default_policy, open_detectors
+from service.app.detectors import open_detectors
+from service.app.veil import default_policy
 from service.detection.tiled import TiledDetection
 from service.errors import UploadRejected
 from service.imaging.codec import decode

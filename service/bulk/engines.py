@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.app import Veil
+from service.app.veil import Veil
 from service.client import AsyncClient, Problem, Unreachable, VeilClientError
 from service.errors import DetectionFailed, RecordStoreUnavailable, UploadTooLarge, VeilError
 from service.policy import Policy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.engines import Engine, PictureFailed
 from service.bulk.opening import open_engine
 from service.bulk.stores import Folder

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.selection import Selection
 from service.bulk.stores import Folder
 

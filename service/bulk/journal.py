@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.stores import Entry
 
 VERSION = 1

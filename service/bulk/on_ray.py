@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.attempts import Attempt, attempt
 from service.bulk.journal import Line
 from service.bulk.opening import open_engine

@@ -8,7 +8,9 @@ from typing import Any
 
 from service.api.options import parse_options
 from service.api.services import OptionRules
-from service.app import StartError, open_veil, option_rules
+from service.app.failure import StartError
+from service.app.serving import option_rules
+from service.app.veil import open_veil
 from service.bulk.engines import Engine, InProcess, OverHttp, PictureFailed
 from service.client import AsyncClient
 from service.errors import InvalidRequest, OptionProblem

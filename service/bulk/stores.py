@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from service.app import StartError
+from service.app.failure import StartError
 
 PART = ".part"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk import report
 from service.bulk.attempts import Here, Workers, refusal
 from service.bulk.journal import Journal, Line

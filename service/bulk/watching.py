@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.engines import PictureFailed
 from service.bulk.handover import STATE, Claims, Settling, claims
 from service.bulk.opening import Opened, ServerGiven, open_engine

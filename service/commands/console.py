@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.errors import InvalidRequest, VeilError
 from service.models.catalog import ModelError
 from service.observability.logs import configure

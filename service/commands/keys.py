@@ -5,23 +5,26 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from service.api.services import OptionRules
-from service.api.terms import key_terms
-from service.app import StartError, default_policy, open_database
+from service.app.failure import StartError
+from service.app.records import open_database
+from service.commands import signing
 from service.commands.console import err, out, plain_errors, settings_now, table
 from service.errors import InvalidRequest, OptionProblem
-from service.models.catalog import Catalog
 from service.records.key import Key, Quota, Role, Terms
 from service.records.keys import KeyRepository
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.api.services import OptionRules
+
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
+app.add_typer(signing.app, name="signing")
 
 
 def with_keys(work: Callable[[KeyRepository], Coroutine[Any, Any, T]]) -> T:
@@ -128,11 +131,17 @@ def terms_of(
     until = None if expires is None else moment_of(expires, datetime.now(UTC))
     if not given and not fixed:
         return Terms(until, quota)
+    from service.api.terms import key_terms
+
     return key_terms(rules(settings), expires_at=until, quota=quota, options=given, fixed=fixed)
 
 
-def rules(settings: Settings) -> OptionRules:
+def rules(settings: Settings) -> "OptionRules":
     """What requests to this deployment may ask for, from the catalog, whose files need not be there."""
+    from service.api.services import OptionRules
+    from service.app.veil import default_policy
+    from service.models.catalog import Catalog
+
     try:
         catalog = Catalog.read(settings.models.repository)
     except (OSError, ValueError) as error:

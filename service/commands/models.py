@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.commands.console import err, out, plain_errors, settings_now, table
 from service.models.catalog import Catalog, ModelError
 from service.models.verify import verify_files

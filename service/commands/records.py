@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from service.app import open_database, retention_of
+from service.app.records import open_database, retention_of
 from service.commands.console import err, fail, out, plain_errors, settings_now, table
 from service.errors import InvalidRequest, OptionProblem
 from service.records.audit import COMMAND_LINE, AuditLog

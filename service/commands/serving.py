@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.app import open_database
 from service.commands.console import out, plain_errors, settings_now
-from service.doctor import examine
 
 app = typer.Typer()
 
@@ -32,6 +30,7 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
+    from service.app.records import open_database
 
     async def run() -> str:
         settings = settings_now()
@@ -46,6 +45,7 @@ def migrate() -> None:
 @app.command()
 def doctor() -> None:
     """Check settings, models, engine, database and keys, and say what is wrong."""
+    from service.doctor import examine
 
     async def run() -> bool:
         healthy = True

@@ -1,4 +1,4 @@
-"""Commands on the keys that receipts are signed with, and on the proof that they give."""
+"""Commands on the keys that receipts are signed with."""
 
 import json
 import os
@@ -12,12 +12,10 @@ import typer
 from service.commands.console import err, fail, out, plain_errors, table
 from service.commands.records import with_records
 from service.records.audit import COMMAND_LINE
-from service.records.proof import ProofError, verify_proof
-from service.records.signing import Signer, SigningKeyError, key_set, new_private_key, read_public_keys
+from service.records.signing import Signer, SigningKeyError, key_set, new_private_key
 from service.records.signing_keys import SigningKeyRepository
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, publish and revoke the keys that receipts are signed with.")
-proofs = typer.Typer()
 
 
 @app.command("new")
@@ -74,41 +72,6 @@ def signing_revoke(kid: Annotated[str, typer.Argument(help="The key's id, as 'li
     """Say for good that a key is not to be trusted: nothing that it signed verifies any more."""
     key = with_records(lambda database: SigningKeyRepository(database).revoke(kid, COMMAND_LINE))
     out.print(f"revoked {key.kid}; publish the key set again", markup=False, soft_wrap=True)
-
-
-@proofs.command()
-def verify(
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The picture that left Veil.")],
-    receipt: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Its proof (…/v1/receipts/ID/proof).")],
-    keys: Annotated[
-        Path, typer.Option("--keys", "--key", exists=True, dir_okay=False, help="Key set, or public key as PEM.")
-    ] = Path("veil-keys.json"),
-) -> None:
-    """Prove, offline, that a picture left Veil as it is: with these models, under this policy. Exit 1 if not."""
-    with plain_errors():
-        data, proof = image.read_bytes(), receipt.read_bytes()
-        text = keys.read_text(encoding="utf-8", errors="replace")
-    try:
-        proven = verify_proof(data, proof, read_public_keys(text))
-    except SigningKeyError as error:
-        fail(f"{keys}: {error}", 2)
-    except ProofError as error:
-        fail(f"NOT PROVEN: {error}")
-    said = proven.statement
-    lines = [
-        ("proven", "this picture left Veil, and it and its receipt are unchanged"),
-        ("receipt", said["id"]),
-        ("received", said["received_at"]),
-        (
-            "models",
-            ", ".join(f"{model['name']}/{model['version']} ({model['sha256'][:16]}…)" for model in said["models"]),
-        ),
-        ("policy", said["policy_digest"]),
-        ("objects", ", ".join(f"{name}: {count}" for name, count in said["counts"].items()) or "none"),
-        ("signed by", proven.key.kid),
-    ]
-    for name, value in lines:
-        out.print(f"{name:<10} {value}", markup=False, soft_wrap=True)
 
 
 def _minute(moment: datetime | None) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from service import __version__
 from service.api.services import OptionRules
-from service.app import default_policy, engine_name, open_detectors, read_catalog, tiled_detection
+from service.app.detectors import engine_name, open_detectors, read_catalog, tiled_detection
+from service.app.veil import default_policy
 from service.bulk.opening import policy_of, split
 from service.detection.tiled import TiledDetection
 from service.errors import UploadRejected

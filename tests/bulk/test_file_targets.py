@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.app import StartError
+from service.app.failure import StartError
 from service.bulk.files import plan
 from service.bulk.stores import Folder
 from service.policy import OutputFormat

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import data
 
 from service.anonymizer import Anonymized
-from service.app import Veil, open_veil
+from service.app.veil import Veil, open_veil
 from service.errors import ResidualFound
 from service.policy import Area, Effort, Policy, Residual, Verify
 from service.records.draft import Draft

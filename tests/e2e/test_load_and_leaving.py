@@ -92,8 +92,9 @@ def test_a_client_that_leaves_during_the_upload_leaves_nothing_behind(service: S
     before = service.usage.num_fds()
     for _ in range(40):
         half_a_request(service, body, len(body) // 2).close()
+    # Some of the forty may not have been seen yet, and are still to come and go.
+    wait_for(lambda: post(service, body).status_code == 200)
     wait_for(lambda: metric(service, "veil_admission_places") == 0)
-    assert post(service, body).status_code == 200
     wait_for(lambda: service.usage.num_fds() <= before + 2)
     assert {r["outcome"] for r in receipts(service, source_ref="left")} <= {"failed", "rejected"}
 
@@ -124,7 +125,8 @@ def test_many_pictures_do_not_make_it_grow(service: ServiceProcess) -> None:
 
     def round_of(count: int) -> None:
         with ThreadPoolExecutor(4) as pool:
-            assert all(a.status_code == 200 for a in pool.map(lambda _: post(service, body), range(count)))
+            answers = pool.map(lambda _: post(service, body, effort="fast"), range(count))
+            assert all(answer.status_code == 200 for answer in answers)
 
     round_of(30)
     memory, files = service.usage.memory_info().rss, service.usage.num_fds()

@@ -82,7 +82,9 @@ def send(service: ServiceProcess, number: int) -> int:
     match number % 10:
         case 0:
             sent = picture(320, 256, ("JPEG", "PNG", "WEBP", "TIFF")[number // 10 % 4], (256,))
-            return post(service, sent.content, sent.media, "/v1/anonymize", verify="redetect" if number % 3 else "off")
+            return post(
+                service, sent.content, sent.media, "/v1/anonymize", verify="structure" if number % 50 else "redetect"
+            )
         case 1:
             sent = picture(320, 256, "JPEG", (256,))
             return post(service, sent.content[: 500 + number], sent.media, "/v1/anonymize")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.app import wrong_file
+from service.app.detectors import wrong_file
 from service.detection import proven as proven_module
 from service.detection import versions as versions_module
 from service.detection.detector import SOON, TileBoxes, Tiles
