@@ -21,7 +21,7 @@ from tests.triton.server import TritonProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LOAD = 3
+LOAD = 2
 """Requests that are always under way."""
 
 
