@@ -115,11 +115,15 @@ def propose(
     fonts: FontFolder = SYSTEM_FONTS,
     network: Annotated[Path, typer.Option(help="First network, ONNX.")] = RELEASED / "plate/source/network.onnx",
     seed: Annotated[int, typer.Option()] = 101,
+    synthetic: Annotated[
+        float | None, typer.Option(help="Share of crops with synthetic plates; .3 if not given.", min=0, max=1)
+    ] = None,
 ) -> None:
     """Cut out what the first network proposes on training crops, for the second stage."""
-    from training.workers import write_places
+    from training.workers import PLACES_MIXTURE, write_places
 
-    print(f"{write_places(cache, fonts, network, places, seed, count, workers)} places")
+    mixture = PLACES_MIXTURE if synthetic is None else PLACES_MIXTURE.with_synthetic(synthetic)
+    print(f"{write_places(cache, fonts, network, places, seed, count, workers, mixture)} places")
 
 
 @app.command()

@@ -11,6 +11,9 @@ Quad = NDArray[np.float32]
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels."""
 
+SQUARE = 2.0
+"""Aspect below which a plate is mostly a motorcycle's, on whose fenders they hang at any angle."""
+
 
 def soil(texture: Pixels, rng: np.random.Generator) -> Pixels:
     """Uneven light, dirt, a shadow's edge, a reflection or faded paint, each now and then."""
@@ -44,7 +47,8 @@ def seen_from(x: float, y: float, height: float, aspect: float, rng: np.random.G
     width = height * aspect
     yaw = rng.uniform(-1, 1) * rng.choice([0.3, 0.8, 1.2], p=[0.4, 0.36, 0.24])
     pitch = rng.uniform(-0.45, 0.45)
-    roll = np.deg2rad(rng.normal(0, 5) if rng.random() < 0.85 else rng.uniform(-30, 30))
+    askew, most = (0.5, 45) if aspect < SQUARE else (0.15, 30)
+    roll = np.deg2rad(rng.uniform(-most, most) if rng.random() < askew else rng.normal(0, 5))
     flat = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * [width / 2, height / 2, 0]
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])

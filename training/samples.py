@@ -33,6 +33,11 @@ class Mixture:
     """Share of erased plates that get no other in their place."""
     sides: tuple[int, ...] = (320, 320, 320, 416)
 
+    def with_synthetic(self, share: float) -> "Mixture":
+        """The same with this share of crops with synthetic plates; the others keep their proportion."""
+        rest = (1 - share) / (self.mined + self.real)
+        return replace(self, mined=self.mined * rest, real=self.real * rest)
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -12,7 +12,7 @@ from training import crops, photographs, targets
 from training.fonts import Fonts
 from training.photographs import LISTS, Labels, Photographs, boxes
 from training.plates import STYLES, Plates
-from training.rendering import paste, rectangle
+from training.rendering import paste, rectangle, seen_from
 from training.samples import Mixture, Samples
 from training.signs import Signs
 from training.styles import ALPHABETS, Catalog, Line, Style, draw, spell
@@ -195,3 +195,20 @@ def test_corrections_reach_the_labels() -> None:
     labels = photographs.corrected(Labels(name, LISTS, boxes([]), boxes([]), boxes([])))
     assert len(labels.plates) == sum(row[4] == "plate" for row in verdicts)
     assert len(labels.lookalikes) == sum(row[4] == "lookalike" for row in verdicts)
+
+
+def test_square_plates_hang_askew_and_long_ones_seldom() -> None:
+    def askew(aspect: float) -> float:
+        rng = np.random.default_rng(5)
+        top = np.array([np.subtract(*seen_from(0, 0, 100, aspect, rng)[[1, 0]]) for _ in range(400)])
+        return float((np.abs(np.degrees(np.arctan2(top[:, 1], top[:, 0]))) > 20).mean())
+
+    assert askew(1.2) > 2 * askew(4.5) > 0
+
+
+def test_a_mixture_with_more_synthetic_plates_keeps_the_others_in_proportion() -> None:
+    usual = Mixture()
+    more = usual.with_synthetic(0.75)
+    assert more.mined + more.real == pytest.approx(0.25)
+    assert more.mined / more.real == pytest.approx(usual.mined / usual.real)
+    assert (more.bare, more.sides) == (usual.bare, usual.sides)
