@@ -128,7 +128,8 @@ def anonymize(service: ServiceProcess, body: bytes) -> None:
 def wait_until_recorded(prometheus: PrometheusProcess) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if prometheus.query("job_class:veil_detections_per_picture:ratio_rate1h > 0"):
+        last_scraped = prometheus.query('veil_requests_total{outcome="rejected"}')
+        if last_scraped and prometheus.query("job_class:veil_detections_per_picture:ratio_rate1h > 0"):
             return
         time.sleep(0.5)
     raise AssertionError(prometheus.ask("rules"))
