@@ -1,6 +1,7 @@
-"""`python -m training`: the steps from photographs to a released plate detector.
+"""`python -m training`: the steps from photographs to a released plate detector, and to the gate before all detectors.
 
-decode, train, average, propose, train-second, export, threshold, evaluate, mine, review.
+decode, train, average, propose, train-second, export, threshold, evaluate, mine, review; of the gate: tiles, train,
+limits, release.
 """
 
 from pathlib import Path
@@ -8,21 +9,23 @@ from typing import Annotated
 
 import typer
 
+from training.gate.commands import app as gate
+from training.options import (
+    RELEASED,
+    SYSTEM_FONTS,
+    Device,
+    FontFolder,
+    Minutes,
+    Rate,
+    Repository,
+    Start,
+    Threads,
+    Workers,
+)
 from training.photographs import LISTS, Labels, Photographs, corrected, ids, read_coco, read_voc, spared
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make the plate detector.")
-
-Repository = Annotated[Path, typer.Option(help="Model repository with the plate model.")]
-RELEASED = Path(__file__).parents[1] / "model_repository"
-
-Start = Annotated[Path | None, typer.Option(help="Checkpoint to start from.")]
-Minutes = Annotated[float, typer.Option(help="How long to train; the cosine is fitted to it.")]
-Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
-Device = Annotated[str, typer.Option(help="cpu, or cuda.")]
-Threads = Annotated[int, typer.Option(help="Threads of the network on a CPU.")]
-Workers = Annotated[int, typer.Option(help="Processes that draw crops.")]
-FontFolder = Annotated[Path, typer.Option(help="Folder with fonts.")]
-SYSTEM_FONTS = Path("/usr/share/fonts")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make the plate detector, and the gate.")
+app.add_typer(gate, name="gate")
 
 AnnotatedOnly = Annotated[
     bool, typer.Option(help="Count what nobody annotated as false, even what a review calls plate.")

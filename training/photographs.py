@@ -51,6 +51,11 @@ def ids(name: str) -> frozenset[str]:
     return frozenset((LISTS / f"{name}_ids.txt").read_text(encoding="utf-8").split())
 
 
+def id_of(file: Path) -> str:
+    """The Open Images ID of a photograph: its name up to the first underscore."""
+    return file.name.split("_")[0].removesuffix(".jpg")
+
+
 def reviewed() -> Mapping[str, list[tuple[float, float, float, float, str]]]:
     """Photograph → boxes and verdicts (plate, lookalike, unclear): what a person said of boxes without annotation."""
     content: dict[str, list[tuple[float, float, float, float, str]]]
@@ -62,7 +67,7 @@ def read_voc(images: Path, annotations: Path, wanted: frozenset[str]) -> Iterato
     """Photographs of `wanted` IDs with Pascal VOC files beside; the ID is the file name up to its first underscore."""
     seen = set()
     for file in sorted(images.glob("*.jpg")):
-        name, document = file.name.split("_")[0].removesuffix(".jpg"), annotations / f"{file.stem}.xml"
+        name, document = id_of(file), annotations / f"{file.stem}.xml"
         if name not in wanted or name in seen or not document.is_file():
             continue
         seen.add(name)

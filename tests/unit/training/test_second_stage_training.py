@@ -52,7 +52,7 @@ def test_it_learns_what_a_plate_is_and_where_its_sides_are(folder: Path, tmp_pat
     assert fit_second(Places(folder), SecondPlan(minutes=0.15, warmup=2, report_every=1), checkpoint, lines.append) > 2
     assert lines
     judge, sides = read_judge(checkpoint), sizes_of(torch.tensor([20.0, 20.0]), torch.tensor([20.0, 20.0]))
-    patches = torch.stack([torch.full((3, HEIGHT, WIDTH), value) for value in (200.0, 60.0)])
+    patches = flat_places()
     with torch.no_grad():
         found = judge(patches, sides)
     assert found[0, 0] > found[1, 0]
@@ -74,10 +74,14 @@ def make_sure(checkpoint: Path) -> None:
     save(judge, checkpoint)
 
 
+def flat_places() -> torch.Tensor:
+    """A bright and a dark one, (2, 3, HEIGHT, WIDTH)."""
+    return torch.stack([torch.full((3, HEIGHT, WIDTH), value) for value in (200.0, 60.0)])
+
+
 def flat_verdicts(judge: Judge) -> torch.Tensor:
     """Logits for a bright and a dark place, (2, 1)."""
-    patches = torch.stack([torch.full((3, HEIGHT, WIDTH), value) for value in (200.0, 60.0)])
-    return judge(patches, sizes_of(torch.tensor([20.0, 20.0]), torch.tensor([20.0, 20.0])))[:, :1]
+    return judge(flat_places(), sizes_of(torch.tensor([20.0, 20.0]), torch.tensor([20.0, 20.0])))[:, :1]
 
 
 def test_what_another_network_surely_takes_for_a_plate_is_left_out(folder: Path, tmp_path: Path) -> None:
