@@ -58,6 +58,9 @@ def main() -> None:
         macs = multiplications(catalog.file(one), one.tile_height, one.tile_width)
         each += macs
         print(f"{one.label}: {macs / 1e9:.2f} GMAC per tile of {one.tile_width} × {one.tile_height}")
+    if catalog.gate is not None:
+        macs = multiplications(catalog.file(catalog.gate), catalog.gate.tile_height, catalog.gate.tile_width)
+        print(f"{catalog.gate.label}: {macs / 1e9:.2f} GMAC per tile; what follows is without it, every tile searched")
     for effort in Effort:
         size = {"tile_width": spec.tile_width, "tile_height": spec.tile_height, "overlap": overlap, "effort": effort}
         views = plan_sphere_views(sphere, **size)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ async def write_golden(settings: Settings, catalog: Catalog) -> list[str]:
     """
     written = []
     with ThreadPoolExecutor(settings.detection.threads or len(os.sched_getaffinity(0))) as pool:
-        for spec in (*catalog.specs, *catalog.others):
+        for spec in catalog.every:
             pictures = await golden_answers(OnnxDetector(spec, catalog.file(spec), pool=pool))
             kept: Mapping[str, float] = {}
             try:

@@ -20,9 +20,9 @@ def services(veil: Veil) -> Services:
     settings = veil.settings
     metrics = Metrics(__version__, engine_name(settings))
     metrics.watch_models(
-        [spec.name for spec in veil.catalog.specs],
+        list(veil.detection.versions),
         proven=lambda name: veil.detection.proven[name],
-        version=lambda name: next(spec.version for spec in veil.detection.serving if spec.name == name),
+        version=lambda name: veil.detection.versions[name],
     )
     return Services(
         anonymizer=veil.anonymizer,

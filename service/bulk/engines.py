@@ -58,7 +58,7 @@ class InProcess:
 
     @property
     def facts(self) -> dict[str, Any]:
-        models = {spec.label: spec.sha256 for spec in self.veil.catalog.specs}
+        models = {spec.label: spec.sha256 for spec in self.veil.detection.used(self.policy)}
         return {"policy": self.policy.digest, "models": models}
 
     @property

@@ -34,7 +34,7 @@ def models_list() -> None:
     with plain_errors():
         catalog = read(settings_now())
     listed = table("model", "classes", "tile", "threshold", "license", "sha256")
-    for spec in (*catalog.specs, *catalog.others):
+    for spec in catalog.every:
         size = f"{spec.tile_width}×{spec.tile_height}"
         listed.add_row(spec.label, ", ".join(spec.classes), size, f"{spec.threshold}", spec.license, spec.sha256[:16])
     out.print(listed)
@@ -50,7 +50,7 @@ def models_verify() -> None:
         err.print(str(problem), markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    out.print(f"{len(catalog.specs)} models match their checksums")
+    out.print(f"{len(catalog.every)} models match their checksums")
 
 
 @app.command("golden")

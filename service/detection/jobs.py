@@ -14,10 +14,14 @@ from service.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Views that are cut together and sent to every one of `detectors`, all of their tile size."""
+    """Views that are cut together and sent to every one of `detectors`, all of their tile size.
+
+    `last`: they are of the coarsest level, and what is too large for finer ones is found in them or nowhere.
+    """
 
     views: tuple[AnyView, ...]
     detectors: tuple[Detector, ...]
+    last: bool
 
 
 def plan(
@@ -49,10 +53,21 @@ def plan(
 
 
 def _batches(views: Sequence[AnyView], detectors: Sequence[Detector], batch: int | None) -> Iterator[Job]:
-    if detectors:
-        size = min(batch or d.max_batch for d in detectors)
-        for i in range(0, len(views), size):
-            yield Job(tuple(views[i : i + size]), tuple(detectors))
+    if not detectors or not views:
+        return
+    size = min(batch or d.max_batch for d in detectors)
+    coarsest = min(map(_resolution, views))
+    for last in (False, True):
+        level = [view for view in views if (_resolution(view) == coarsest) == last]
+        for i in range(0, len(level), size):
+            yield Job(tuple(level[i : i + size]), tuple(detectors), last)
+
+
+def _resolution(view: AnyView) -> float:
+    """Pixels of the view per pixel of the picture, in its middle."""
+    if isinstance(view, View):
+        return view.scale
+    return view.resolution / view.sphere.resolution
 
 
 def upright_scales(jobs: Sequence[Job], detectors: Sequence[Detector]) -> dict[int, frozenset[float]]:

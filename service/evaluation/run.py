@@ -131,7 +131,10 @@ async def search(pipeline: Pipeline, raster: Raster, lowest: float) -> Detection
     classes = tuple(
         each.model_copy(update={"threshold": min(lowest, each.threshold)}) for each in pipeline.policy.classes
     )
-    searched = await pipeline.detection.run(raster, pipeline.policy.model_copy(update={"classes": classes}))
+    detection, policy = pipeline.detection, pipeline.policy
+    lowered = policy.model_copy(update={"classes": classes})
+    # The tiles that the policy itself would have searched, or the gate would not be evaluated.
+    searched = await detection.run(raster, lowered, gated=detection.gated(policy))
     return searched.detections
 
 
@@ -177,7 +180,7 @@ def _setup(
     pipeline: Pipeline, dataset: Dataset, classes: tuple[str, ...], every: int, subsets: tuple[str, ...]
 ) -> Setup:
     policy = pipeline.policy
-    used = [spec for spec in pipeline.detection.specs if set(spec.classes) & set(policy.class_names)]
+    used = pipeline.detection.used(policy)
     return Setup(
         veil=__version__,
         engine=engine_name(pipeline.settings),

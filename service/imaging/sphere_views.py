@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from service.imaging.curved import begun, bounds
 from service.imaging.rings import Lens, Ring, around, caps
-from service.imaging.sphere import Float64, Sphere, axes, out_of_frame
+from service.imaging.sphere import Float64, Sphere, axes, into_frame, out_of_frame
 from service.imaging.views import DOUBLED, DOUBLED_PIXELS, View, covering, level_side, to_picture
 from service.policy import Effort
 
@@ -139,6 +139,18 @@ def in_picture(
     around[:, [1, 3]] = np.clip(around[:, [1, 3]], 0, view.sphere.height)
     around[around[:, 0] >= view.sphere.width] = 0
     return around.astype(np.float32), curved
+
+
+def shows(view: AnyView, points: Float64) -> npt.NDArray[np.bool_]:
+    """Which of `points` (n, 2), x and y in picture pixels, lie in `view`: (n,)."""
+    if isinstance(view, View):
+        inside = points * view.scale - np.array([view.x, view.y])
+        if view.wraps:
+            inside[:, 0] %= view.picture_width * view.scale
+        return np.asarray(((inside >= 0) & (inside < [view.width, view.height])).all(axis=1))
+    frame = axes(np.array(view.longitude), np.array(view.latitude))
+    seen = np.abs(into_frame(view.sphere.directions(points), frame)) * view.resolution
+    return np.asarray((seen < np.array([view.width / 2, view.height / 2])).all(axis=1))
 
 
 def _look(rings: tuple[Ring, ...], sphere: Sphere, resolution: float, width: int, height: int) -> list[PerspectiveView]:

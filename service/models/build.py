@@ -18,7 +18,14 @@ def _face(_: Path) -> bytes:
     return centerface.rewrite(centerface.obtain())
 
 
-RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": platenet.from_folder}
+def _gate(folder: Path) -> bytes:
+    return (folder / GATE_SOURCE).read_bytes()
+
+
+GATE_SOURCE = "source/gate.onnx"
+"""The gate's whole graph is exported by its training."""
+
+RECIPES: Mapping[str, Callable[[Path], bytes]] = {"face": _face, "plate": platenet.from_folder, "gate": _gate}
 """How to make each model from its folder; models that are not named here come as finished files."""
 
 
@@ -29,7 +36,7 @@ def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]
     Raises ModelError if a model cannot be obtained or comes out as another file, and whatever `Catalog.read` raises.
     """
     catalog = Catalog.read(root)
-    for spec in catalog.specs:
+    for spec in catalog.wanted:
         file = catalog.file(spec)
         if file.is_file() and sha256_of(file) == spec.sha256:
             progress(f"{spec.label}: already there")
@@ -38,7 +45,7 @@ def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]
             _build(spec, root / spec.name, file)
         else:
             progress(f"{spec.label}: has no recipe and comes as a finished file")
-    return list(catalog.specs)
+    return list(catalog.wanted)
 
 
 def _build(spec: ModelSpec, folder: Path, file: Path) -> None:

@@ -22,6 +22,9 @@ class ModelSpec(BaseModel):
     """A model as the catalog describes it: the contract's free parameters and the file's checksum.
 
     `threshold`, `margin`, `shape` and `agreement` are the recommended policy of each of its classes.
+
+    `gates`: labels of the detectors before which this model stands, see `service.detection.gate`; it detects nothing
+    itself then. Empty for a detector.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +42,7 @@ class ModelSpec(BaseModel):
     margin: float
     shape: Shape
     agreement: Agreement | None = None
+    gates: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -61,21 +65,34 @@ OWN = frozenset({"version", "sha256", "license"})
 
 
 class Catalog:
-    """The models of one repository folder, by name: `specs` are the wanted versions, `others` are accepted as well."""
+    """The models of one repository folder, by name: `specs` are the wanted versions, `others` are accepted as well.
 
-    def __init__(self, root: Path, specs: Sequence[ModelSpec], others: Sequence[ModelSpec] = ()) -> None:
+    These are detectors. `gate` is the model before them, if there is one.
+    """
+
+    def __init__(
+        self, root: Path, specs: Sequence[ModelSpec], others: Sequence[ModelSpec] = (), gate: ModelSpec | None = None
+    ) -> None:
         self.root = root
+        self.gate = gate
         self.specs = tuple(sorted(specs, key=lambda s: s.name))
         self.others = tuple(sorted(others, key=lambda s: (s.name, -int(s.version))))
 
     @classmethod
     def read(cls, root: Path) -> "Catalog":
         """Every `<root>/<name>/model.json`. Raises ValueError, naming the file, if one is missing, wrong or doubled."""
-        specs, others = [], []
+        specs: list[ModelSpec] = []
+        others: list[ModelSpec] = []
+        gate: ModelSpec | None = None
         for path in sorted(root.glob(f"*/{ENTRY}")):
             spec = _read(path)
             if spec.name != path.parent.name:
                 raise ValueError(f"{path}: the name is {spec.name!r}, the folder says {path.parent.name!r}")
+            if spec.gates:
+                if gate is not None:
+                    raise ValueError(f"{path}: there is a gate already, {gate.label}")
+                gate = spec
+                continue
             specs.append(spec)
             for each in sorted(path.parent.glob(f"*/{ENTRY}")):
                 other = _read(each)
@@ -88,16 +105,26 @@ class Catalog:
                 others.append(other)
         if not specs:
             raise ValueError(f"{root}: no {ENTRY} in any folder; run 'veil models build'")
-        return cls(root, specs, others)
+        return cls(root, specs, others, gate)
+
+    @property
+    def wanted(self) -> tuple[ModelSpec, ...]:
+        """What is to answer: the wanted version of each detector, and the gate."""
+        return self.specs if self.gate is None else (*self.specs, self.gate)
+
+    @property
+    def every(self) -> tuple[ModelSpec, ...]:
+        """Every model that has a file."""
+        return (*self.wanted, *self.others)
 
     def versions(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
         """Every accepted version of the model that `spec` is one of: the wanted one first, then the newest first."""
-        return tuple(each for each in (*self.specs, *self.others) if each.name == spec.name)
+        return tuple(each for each in self.every if each.name == spec.name)
 
     def entry(self, spec: ModelSpec) -> Path:
         """The catalog entry of `spec`."""
         folder = self.root / spec.name
-        return folder / ENTRY if spec in self.specs else folder / spec.version / ENTRY
+        return folder / spec.version / ENTRY if spec in self.others else folder / ENTRY
 
     def file(self, spec: ModelSpec) -> Path:
         """The ONNX file of `spec`."""

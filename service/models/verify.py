@@ -39,5 +39,5 @@ def verify_file(catalog: Catalog, spec: ModelSpec) -> Problem | None:
 
 def verify_files(catalog: Catalog) -> list[Problem]:
     """What is wrong with each model's file, accepted versions too. Empty if all are right."""
-    found = (verify_file(catalog, spec) for spec in (*catalog.specs, *catalog.others))
+    found = (verify_file(catalog, spec) for spec in catalog.every)
     return [problem for problem in found if problem is not None]

@@ -139,6 +139,12 @@ class Detection(Group):
         description="Gray levels: tiles without a local difference as large, such as clear sky, show nothing that a "
         "detector could find and are not searched; 0 searches all. Never applies to effort thorough.",
     )
+    gate: bool = Field(
+        True,
+        description="Embedded engine: ask the detectors only about tiles in which a small network sees something that "
+        "may be a face or a plate. Never applies to effort thorough, nor to a class whose threshold is lower than its "
+        "model's.",
+    )
 
 
 class Models(Group):

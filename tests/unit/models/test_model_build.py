@@ -90,7 +90,7 @@ def test_the_shipped_configuration_is_the_templates(catalog: Catalog) -> None:
 
 
 def test_every_model_has_a_card_that_states_its_file(catalog: Catalog) -> None:
-    for spec in catalog.specs:
+    for spec in catalog.wanted:
         card = (catalog.root / spec.name / "MODEL_CARD.md").read_text(encoding="utf-8")
         assert spec.sha256 in card
         assert f"{spec.threshold:g}" in card
@@ -125,8 +125,35 @@ def test_export_names_the_engines(tmp_path: Path) -> None:
         export_repository(Catalog.read(tmp_path), tmp_path / "target", "openvino")
 
 
+def test_a_gate_is_a_model_that_detects_nothing(tmp_path: Path) -> None:
+    detector = write_toy(tmp_path, "toy")
+    gate = write_toy(tmp_path, "gate", spec={"classes": ("toy",), "gates": ("toy/1",)})
+    catalog = Catalog.read(tmp_path)
+    assert (catalog.specs, catalog.gate) == ((detector,), gate)
+    assert catalog.wanted == catalog.every == (detector, gate)
+    assert catalog.versions(gate) == (gate,)
+    assert catalog.entry(gate) == tmp_path / "gate" / "model.json"
+    assert verify_files(catalog) == []
+    catalog.file(gate).unlink()
+    assert [each.model for each in verify_files(catalog)] == ["gate/1"]
+
+
+def test_there_is_one_gate(tmp_path: Path) -> None:
+    for name in ("gate", "second"):
+        write_toy(tmp_path, name, spec={"gates": ("toy/1",)})
+    with pytest.raises(ValueError, match="there is a gate already, gate/1"):
+        Catalog.read(tmp_path)
+
+
+def test_a_server_gets_no_gate(tmp_path: Path) -> None:
+    write_toy(tmp_path / "root", "toy")
+    write_toy(tmp_path / "root", "gate", spec={"gates": ("toy/1",)})
+    export_repository(Catalog.read(tmp_path / "root"), tmp_path / "target", "onnxruntime")
+    assert [each.name for each in (tmp_path / "target").iterdir()] == ["toy"]
+
+
 def test_every_model_has_golden_answers_of_its_file(catalog: Catalog) -> None:
-    for spec in (*catalog.specs, *catalog.others):
+    for spec in catalog.every:
         golden = Golden.read(catalog, spec)
         assert golden is not None, f"{spec.label}: run 'veil models golden'"
         assert (golden.version, golden.sha256) == (spec.version, spec.sha256), f"{spec.label}: run 'veil models golden'"
