@@ -5,11 +5,12 @@ those that find them: a cascade (Viola and Jones, 2001, section 4). The gate ful
 and is proven like one; its boxes are the cells of a coarse map and are used for nothing but this.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from service.detection.agreement import floor
 from service.detection.detector import Detector, Tiles
 from service.detection.jobs import Job
 from service.imaging.detections import Detections
@@ -69,16 +70,19 @@ class Gate:
         return wanted
 
 
-def second_looks(left_out: Iterable[LeftOut], found: Sequence[Detections], models: tuple[str, ...]) -> list[Job]:
-    """Jobs for those left out after all: views of what the same detector has `found` in others.
+def second_looks(left_out: Sequence[LeftOut], found: Sequence[Detections], models: tuple[str, ...]) -> list[Job]:
+    """Jobs for those left out after all: views of what the same detector has `found` in others, if it can matter.
 
+    What can is decided by the detector's own threshold, so that a search for less sure objects looks at the same tiles.
     So that an object that is found once is looked at on every level, as it would be without a gate: masks are the union
     of what levels show, and scores are weighed by whether they agree.
     """
     places = {}
-    for number, label in enumerate(models):
-        xyxy = np.concatenate([np.zeros((0, 4)), *(each.xyxy[each.model_id == number] for each in found)])
-        places[label] = (xyxy[:, None, :2] + GRID * (xyxy[:, None, 2:] - xyxy[:, None, :2])).reshape(-1, 2)
+    for spec in {detector.spec for _, detector in left_out}:
+        number, least = models.index(spec.label), min(map(floor, spec.class_policies()))
+        kept = [each.xyxy[(each.model_id == number) & (each.score >= least)] for each in found]
+        xyxy = np.concatenate([np.zeros((0, 4)), *kept])
+        places[spec.label] = (xyxy[:, None, :2] + GRID * (xyxy[:, None, 2:] - xyxy[:, None, :2])).reshape(-1, 2)
     return [
         Job((view,), (detector,), last=True)
         for view, detector in left_out
