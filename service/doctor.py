@@ -108,7 +108,7 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
             yield Finding("models", False, f"{problem}; run 'veil models build'")
         return
     if embedded:
-        yield Finding("models", True, ", ".join(f"{s.label} matches its checksum" for s in catalog.specs))
+        yield Finding("models", True, ", ".join(f"{s.label} matches its checksum" for s in catalog.wanted))
     try:
         async with open_detectors(settings, catalog) as detectors:
             for detector in detectors:

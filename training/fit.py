@@ -51,9 +51,7 @@ def fit(batches: Iterator[Batch], plan: Plan, output: Path, report: Report, star
         progress = max((time.monotonic() - began) / 60 / plan.minutes, step / plan.steps)
         if progress >= 1:
             break
-        rate = plan.rate * min(1.0, (step + 1) / plan.warmup) * (0.01 + 0.495 * (1 + math.cos(math.pi * progress)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        rate = set_rate(optimizer, plan.rate, plan.warmup, step, progress)
         batch = next(batches)
         sums += _step(network, optimizer, batch, plan)
         step, seen = step + 1, seen + len(batch.pixels)
@@ -108,6 +106,14 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, pl
     nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimizer.step()
     return torch.stack([result.cells, result.boxes, result.overlap]).cpu()
+
+
+def set_rate(optimizer: torch.optim.Optimizer, highest: float, warmup: int, step: int, progress: float) -> float:
+    """Sets and gives the learning rate: linear over the first `warmup` steps, then a cosine over `progress`, 0 to 1."""
+    rate = highest * min(1.0, (step + 1) / warmup) * (0.01 + 0.495 * (1 + math.cos(math.pi * progress)))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
 
 
 def follow(average: nn.Module, network: nn.Module, keep: float) -> None:

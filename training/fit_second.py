@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.fit import Report, follow, save
+from training.fit import Report, follow, save, set_rate
 from training.places import Places
 from training.second_stage import STEP, Judge, read_judge, sizes_of
 
@@ -56,9 +56,7 @@ def fit_second(places: Places, plan: SecondPlan, output: Path, report: Report, s
     optimizer = torch.optim.AdamW(judge.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay)
     began, step, sums = time.monotonic(), 0, torch.zeros(3)
     while (progress := (time.monotonic() - began) / 60 / plan.minutes) < 1:
-        rate = plan.rate * min(1.0, (step + 1) / plan.warmup) * (0.01 + 0.495 * (1 + math.cos(math.pi * progress)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(optimizer, plan.rate, plan.warmup, step, progress)
         numbers = np.concatenate([rng.choice(pool, count) for pool, count in zip(pools, quota, strict=True)])
         sums += _step(judge, optimizer, places, numbers, rng, plan.device)
         step += 1

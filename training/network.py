@@ -13,6 +13,8 @@ SHRINK = 1 / 64.0
 OFFSET = -2.0
 LEAST, MOST = -3.0, 6.0
 """Bounds of the logarithm of a distance in cells."""
+OPSET = 17
+"""Of every exported network."""
 TRUNK = ("stem", "s1", "s2")
 """The first stages: what a short fine-tuning leaves as they are."""
 

@@ -13,10 +13,8 @@ from service.models import platenet
 from service.models.catalog import Catalog
 from service.models.triton_config import TritonEngine, triton_config
 from service.settings import Settings
-from training.network import Published, folded, read_checkpoint
+from training.network import OPSET, Published, folded, read_checkpoint
 from training.second_stage import judge_onnx
-
-OPSET = 17
 
 
 def network_onnx(checkpoint: Path, target: Path) -> None:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from service.models.second_stage import HEIGHT, JUDGMENT, PATCHES, SIZES, UNIT, WIDTH
-from training.network import OFFSET, SHRINK, Residual, conv
+from training.network import OFFSET, OPSET, SHRINK, Residual, conv, read_checkpoint
 
 STEP = 0.1
 """Widths or heights of the box per unit of the four outputs behind the logit."""
-OPSET = 17
 
 
 class Judge(nn.Module):
@@ -59,7 +58,7 @@ class _Published(nn.Module):
 def read_judge(checkpoint: Path) -> Judge:
     """The averaged network of a checkpoint. Raises what `torch.load` raises; no code in the file is run."""
     judge = Judge()
-    judge.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"])
+    judge.load_state_dict(dict(read_checkpoint(checkpoint)))
     return judge.eval()
 
 

@@ -84,7 +84,7 @@ def second_looks(left_out: Sequence[LeftOut], found: Sequence[Detections], model
         xyxy = np.concatenate([np.zeros((0, 4)), *kept])
         places[spec.label] = (xyxy[:, None, :2] + GRID * (xyxy[:, None, 2:] - xyxy[:, None, :2])).reshape(-1, 2)
     return [
-        Job((view,), (detector,), last=True)
+        Job((view,), (detector,), always=True)
         for view, detector in left_out
         if shows(view, places[detector.spec.label]).any()
     ]

@@ -16,12 +16,13 @@ from service.policy import Policy
 class Job:
     """Views that are cut together and sent to every one of `detectors`, all of their tile size.
 
-    `last`: they are of the coarsest level, and what is too large for finer ones is found in them or nowhere.
+    `always`: whatever a gate says. So are those of the coarsest level: what is too large for finer ones is found in
+    them or nowhere.
     """
 
     views: tuple[AnyView, ...]
     detectors: tuple[Detector, ...]
-    last: bool
+    always: bool
 
 
 def plan(
@@ -57,10 +58,10 @@ def _batches(views: Sequence[AnyView], detectors: Sequence[Detector], batch: int
         return
     size = min(batch or d.max_batch for d in detectors)
     coarsest = min(map(_resolution, views))
-    for last in (False, True):
-        level = [view for view in views if (_resolution(view) == coarsest) == last]
-        for i in range(0, len(level), size):
-            yield Job(tuple(level[i : i + size]), tuple(detectors), last)
+    for always in (False, True):
+        chosen = [view for view in views if (_resolution(view) == coarsest) == always]
+        for i in range(0, len(chosen), size):
+            yield Job(tuple(chosen[i : i + size]), tuple(detectors), always)
 
 
 def _resolution(view: AnyView) -> float:

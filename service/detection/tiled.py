@@ -225,7 +225,7 @@ class TiledDetection:
         if not views:
             return []
         wanted = [np.ones(len(views), np.bool_)] * len(job.detectors)
-        if self._gate is not None and not job.last and not gated.isdisjoint(labels_of(job.detectors)):
+        if self._gate is not None and not job.always and not gated.isdisjoint(labels_of(job.detectors)):
             wanted = await self._gate.wanted(tiles, job.detectors, gated)
         questions = [(d, np.flatnonzero(w)) for d, w in zip(job.detectors, wanted, strict=True) if w.any()]
         left_out += [(views[i], d) for d, w in zip(job.detectors, wanted, strict=True) for i in np.flatnonzero(~w)]

@@ -1,7 +1,6 @@
 """The gate's training: cells in whose tile a detector finds something there, against all others."""
 
 import copy
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.fit import Report, follow, save
+from training.fit import Report, follow, save, set_rate
 from training.gate.crops import batches
 from training.gate.network import Gate, read_gate
 from training.gate.tiles import Tile
@@ -44,9 +43,7 @@ def fit_gate(tiles: Sequence[Tile], plan: GatePlan, output: Path, report: Report
     step, total = 0, 0.0
     stream = batches(tiles, plan.thresholds, plan.batch, plan.seed)
     while (progress := (time.monotonic() - began) / 60 / plan.minutes) < 1:
-        rate = plan.rate * min(1.0, (step + 1) / plan.warmup) * (0.01 + 0.495 * (1 + math.cos(math.pi * progress)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(optimizer, plan.rate, plan.warmup, step, progress)
         pixels, heat = next(stream)
         image = torch.from_numpy(pixels).to(plan.device).permute(0, 3, 1, 2).float()
         wanted = torch.from_numpy(heat).to(plan.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.network import OFFSET, SHRINK, conv
+from training.network import OFFSET, SHRINK, conv, read_checkpoint
 
 
 class Separable(nn.Module):
@@ -31,7 +31,7 @@ class Separable(nn.Module):
 class Gate(nn.Module):
     """(n, 3, h, w) RGB in 0..255, sides multiples of 32 → (n, classes, h/16, w/16) logits.
 
-    Half of what is 16 cells away is looked at, too: whole faces and vehicles tell more than their texture.
+    A map at stride 32 is added to it, and one of finer detail: small objects, and what stands around them.
     """
 
     def __init__(self, classes: int = 2, channels: tuple[int, int, int, int] = (12, 32, 64, 96)) -> None:
@@ -59,5 +59,5 @@ class Gate(nn.Module):
 def read_gate(checkpoint: Path) -> Gate:
     """The averaged network of a checkpoint. Raises what `torch.load` raises; no code in the file is run."""
     gate = Gate()
-    gate.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"])
+    gate.load_state_dict(dict(read_checkpoint(checkpoint)))
     return gate.eval()

@@ -20,12 +20,12 @@ from service.policy import Shape
 from service.settings import Settings
 from training.gate.network import Gate, read_gate
 from training.gate.tiles import SIDE, STRIDE, Tile
+from training.network import OPSET
 
 SLOTS = 8
 """Cells of each class that are given, those of the highest scores."""
 THRESHOLD = 0.5
 """Of every class: the classes' own limits are moved there by shifting their logits."""
-OPSET = 17
 LICENSE = "Apache-2.0"
 
 

@@ -52,7 +52,7 @@ class Teachers:
         catalog = Catalog.read(repository)
         self._sessions = {
             spec.classes[0]: ort.InferenceSession(catalog.file(spec), options, providers=["CPUExecutionProvider"])
-            for spec in _teaching(repository)
+            for spec in _teaching(catalog)
         }
 
     def find(self, pixels: NDArray[np.uint8]) -> dict[str, tuple[Boxes, NDArray[np.float32]]]:
@@ -66,16 +66,16 @@ class Teachers:
 
 def thresholds(repository: Path) -> dict[str, float]:
     """By class, the threshold of its detector."""
-    return {spec.classes[0]: spec.threshold for spec in _teaching(repository)}
+    return {spec.classes[0]: spec.threshold for spec in _teaching(Catalog.read(repository))}
 
 
 def labels(repository: Path) -> list[str]:
     """Of the detectors that `Teachers` asks."""
-    return [spec.label for spec in _teaching(repository)]
+    return [spec.label for spec in _teaching(Catalog.read(repository))]
 
 
-def _teaching(repository: Path) -> list[ModelSpec]:
-    return [spec for spec in Catalog.read(repository).specs if len(spec.classes) == 1]
+def _teaching(catalog: Catalog) -> list[ModelSpec]:
+    return [spec for spec in catalog.specs if len(spec.classes) == 1]
 
 
 def write(photographs: Sequence[Path], teachers: Teachers, folder: Path, part: int, parts: int) -> int:
