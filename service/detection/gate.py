@@ -1,6 +1,6 @@
-"""A small model before the detectors: tiles in which it sees nothing that could matter are not asked about.
+"""A small model before the detectors: where it sees nothing that could matter, they are not asked.
 
-Most tiles of a street show neither a face nor a plate, and a network that only has to tell so much costs a fifteenth of
+Most of a street shows neither a face nor a plate, and a network that only has to tell so much costs a fifteenth of
 those that find them: a cascade (Viola and Jones, 2001, section 4). The gate fulfills the same contract as a detector
 and is proven like one; its boxes are the cells of a coarse map and are used for nothing but this.
 """
@@ -12,23 +12,27 @@ import numpy.typing as npt
 
 from service.detection.agreement import floor
 from service.detection.detector import Detector, Tiles
-from service.detection.jobs import Job
+from service.detection.regions import Bools, mark, no_cells
 from service.imaging.detections import Detections
-from service.imaging.sphere_views import AnyView, shows
+from service.imaging.sphere_views import AnyView, in_tile
 from service.models.catalog import ModelSpec
 from service.policy import Policy
 
-Bools = npt.NDArray[np.bool_]
+Looked = tuple[AnyView, Detector, Bools]
+"""A view, and the cells of its tile that a detector was asked about, where those are not all."""
 
-LeftOut = tuple[AnyView, Detector]
-"""A view, and a detector that was not asked about it."""
+SecondLook = tuple[AnyView, list[tuple[Detector, Bools]]]
+"""A view, and the cells of its tile that detectors are to be asked about."""
 
-GRID = np.stack(np.meshgrid([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]), axis=-1).reshape(-1, 2)
-"""Places in a box, as shares of its sides."""
+AROUND = 96.0
+"""Pixels of the tile around what may be something that are searched with it: detectors see by what is around."""
+
+CLOSE = 32.0
+"""Pixels around what was found within which everything must have been searched."""
 
 
 class Gate:
-    """`detector` as a gate: scores at or over its specification's threshold let a tile through to those it gates."""
+    """`detector` as a gate: what scores at or over its specification's threshold is searched by those it gates."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -38,7 +42,7 @@ class Gate:
         return self._detector.spec
 
     def stands_before(self, spec: ModelSpec, policy: Policy) -> bool:
-        """Whether it may keep tiles from the detector `spec` in a search under `policy`.
+        """Whether it may keep parts of tiles from the detector `spec` in a search under `policy`.
 
         It has learned what that version finds at its own threshold. Whoever asks for less sure objects of some class
         wants what the gate may leave out.
@@ -52,39 +56,57 @@ class Gate:
             and all(np.float32(each) >= np.float32(spec.threshold) for each in asked)
         )
 
-    async def wanted(self, tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]) -> list[Bools]:
-        """For each of `detectors`, which of `tiles` (N, height, width, 3) it is to be asked about: (N,) each.
+    async def cells(self, tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]) -> list[Bools]:
+        """For each of `detectors`, the cells of `tiles` (N, height, width, 3) to be searched: (N, rows, columns) each.
 
-        All, for those whose labels are not in `gated`. Raises as `Detector.detect`.
+        All, for those whose labels are not in `gated`, and where the gate sees more than it has words for. Raises as
+        `Detector.detect`.
         """
         answer = await self._detector.detect(tiles)
         labels = np.zeros(answer.scores.shape, np.int32) if answer.labels is None else answer.labels
         seen = answer.scores >= np.float32(self.spec.threshold)
-        wanted = []
+        nothing = no_cells(self.spec.tile_width, self.spec.tile_height)
+        searched = []
         for each in detectors:
+            cells = np.repeat(nothing[None], len(tiles), axis=0)
             if each.spec.label in gated:
-                known = [self.spec.classes.index(name) for name in each.spec.classes]
-                wanted.append(np.asarray((seen & np.isin(labels, known)).any(axis=1)))
+                own = seen & np.isin(labels, [self.spec.classes.index(name) for name in each.spec.classes])
+                for of_tile, boxes, which in zip(cells, answer.boxes, own, strict=True):
+                    mark(of_tile, boxes[which], AROUND)
+                cells[seen.all(axis=1)] = True
             else:
-                wanted.append(np.ones(len(tiles), np.bool_))
-        return wanted
+                cells[:] = True
+            searched.append(cells)
+        return searched
 
 
-def second_looks(left_out: Sequence[LeftOut], found: Sequence[Detections], models: tuple[str, ...]) -> list[Job]:
-    """Jobs for those left out after all: views of what the same detector has `found` in others, if it can matter.
+def second_looks(looked: Sequence[Looked], found: Sequence[Detections], models: tuple[str, ...]) -> list[SecondLook]:
+    """What is to be searched after all: where the same detector has `found` something elsewhere, if it can matter.
 
-    What can is decided by the detector's own threshold, so that a search for less sure objects looks at the same tiles.
-    So that an object that is found once is looked at on every level, as it would be without a gate: masks are the union
-    of what levels show, and scores are weighed by whether they agree.
+    What can is decided by the detector's own threshold, so that a search for less sure objects looks at the same
+    places. So that an object that is found once is looked at on every level, as it would be without a gate: masks are
+    the union of what levels show, and scores are weighed by whether they agree. So is, in its own tile, what lies too
+    close to the edge of the part that was searched.
     """
     places = {}
-    for spec in {detector.spec for _, detector in left_out}:
+    for spec in {detector.spec.label: detector.spec for _, detector, _ in looked}.values():
         number, least = models.index(spec.label), min(map(floor, spec.class_policies()))
         kept = [each.xyxy[(each.model_id == number) & (each.score >= least)] for each in found]
-        xyxy = np.concatenate([np.zeros((0, 4)), *kept])
-        places[spec.label] = (xyxy[:, None, :2] + GRID * (xyxy[:, None, 2:] - xyxy[:, None, :2])).reshape(-1, 2)
-    return [
-        Job((view,), (detector,), always=True)
-        for view, detector in left_out
-        if shows(view, places[detector.spec.label]).any()
-    ]
+        places[spec.label] = np.concatenate([np.zeros((0, 4)), *kept])
+    again: dict[AnyView, list[tuple[Detector, Bools]]] = {}
+    for view, detector, searched in looked:
+        cells = _not_yet(searched, in_tile(view, places[detector.spec.label]))
+        if cells.any():
+            again.setdefault(view, []).append((detector, cells))
+    return list(again.items())
+
+
+def _not_yet(searched: Bools, boxes: npt.NDArray[np.float64]) -> Bools:
+    """The cells around those of `boxes` (n, 4), NaN for none, that are not `searched` as far as `CLOSE` around them."""
+    cells = np.zeros_like(searched)
+    for box in boxes[~np.isnan(boxes[:, 0])]:
+        needed = np.zeros_like(searched)
+        mark(needed, [box], CLOSE)
+        if (needed & ~searched).any():
+            mark(cells, [box], AROUND)
+    return cells

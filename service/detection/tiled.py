@@ -4,31 +4,28 @@ Fail closed: every tile is answered by every model that is asked, or the whole s
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.detection.agreement import weigh
-from service.detection.detector import Detector, TileBoxes, Tiles
-from service.detection.gate import Gate, LeftOut, second_looks
+from service.detection.detector import Detector
+from service.detection.gate import Gate
 from service.detection.jobs import Job, plan, upright_scales
+from service.detection.search import PictureSearch
 from service.detection.turns import turn_of
 from service.detection.versions import VersionedDetector
-from service.detection.view_boxes import Part, cut, found_in, labels_of
+from service.detection.view_boxes import labels_of
 from service.errors import DetectionFailed, DetectorUnavailable, VeilError
 from service.imaging.arrival import rows_needed, rows_to_plan
 from service.imaging.detections import Detections, concatenate
 from service.imaging.projection import sphere_of
 from service.imaging.raster import Raster
-from service.imaging.sphere import Sphere
 from service.imaging.views import Pyramid
 from service.models.catalog import ModelSpec
-from service.observability.logs import get_logger
 from service.policy import Effort, Policy
-
-logger = get_logger(__name__)
 
 MOST_CHANGES = 3
 """How often one picture is begun anew because a model's version was taken away meanwhile."""
@@ -163,26 +160,18 @@ class TiledDetection:
         sphere = await asyncio.get_running_loop().run_in_executor(self._cpu, sphere_of, raster, policy.projection)
         pyramid = Pyramid(raster)
         jobs = plan(raster, sphere, policy, asked, overlap=self._overlap, batch=self._batch)
-        nothing = Detections.empty(policy.class_names, labels_of(asked), sphere)
-        found: list[Part] = [(nothing, 1.0, 0)]
-        left_out: list[LeftOut] = []
+        blank = 0 if policy.effort is Effort.THOROUGH else self._blank
+        search = PictureSearch(
+            pyramid, sphere, policy, asked, self._gate, gated, blank, concurrency=self._concurrency, cpu=self._cpu
+        )
 
-        async def work(waiting: Iterator[Job]) -> None:
-            for job in waiting:
-                if reached is not None:
-                    await asyncio.wrap_future(reached(max(rows_needed(view, raster) for view in job.views)))
-                found.extend(await self._search(job, pyramid, sphere, policy, asked, gated, left_out))
-
-        async def all_of(jobs: Sequence[Job]) -> None:
-            waiting = iter(jobs)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(jobs))):
-                    group.create_task(work(waiting))
+        async def ready(job: Job) -> None:
+            if reached is not None:
+                await asyncio.wrap_future(reached(max(rows_needed(view, raster) for view in job.views)))
 
         try:
             with turn_of(pyramid):
-                await all_of(jobs)
-                await all_of(second_looks(left_out, [part for part, _, _ in found], labels_of(asked)))
+                found = await search.run(jobs, ready)
         except ExceptionGroup as failures:
             raise _first(failures) from failures
         together = concatenate([part for part, _, _ in found], policy.class_names, labels_of(asked))
@@ -209,44 +198,10 @@ class TiledDetection:
             return ()
         return (self._gate.spec,)
 
-    async def _search(
-        self,
-        job: Job,
-        pyramid: Pyramid,
-        sphere: Sphere | None,
-        policy: Policy,
-        asked: tuple[Detector, ...],
-        gated: frozenset[str],
-        left_out: list[LeftOut],
-    ) -> list[Part]:
-        """What the views of `job` show; those that a detector was not asked about are added to `left_out`."""
-        limit = 0 if policy.effort is Effort.THOROUGH else self._blank
-        views, tiles = await asyncio.get_running_loop().run_in_executor(self._cpu, cut, pyramid, job.views, limit)
-        if not views:
-            return []
-        wanted = [np.ones(len(views), np.bool_)] * len(job.detectors)
-        if self._gate is not None and not job.always and not gated.isdisjoint(labels_of(job.detectors)):
-            wanted = await self._gate.wanted(tiles, job.detectors, gated)
-        questions = [(d, np.flatnonzero(w)) for d, w in zip(job.detectors, wanted, strict=True) if w.any()]
-        left_out += [(views[i], d) for d, w in zip(job.detectors, wanted, strict=True) for i in np.flatnonzero(~w)]
-        answers = await _all([(detector, tiles[which]) for detector, which in questions])
-        return [
-            part
-            for (detector, which), answer in zip(questions, answers, strict=True)
-            for part in found_in(answer, [views[i] for i in which], sphere, policy, detector.spec, asked)
-        ]
-
 
 async def _chosen(detectors: Sequence[Detector], *, again: bool = False) -> tuple[Detector, ...]:
     """Of each model, the version that answers a picture."""
     return tuple([await d.choose(again=again) if isinstance(d, VersionedDetector) else d for d in detectors])
-
-
-async def _all(questions: Sequence[tuple[Detector, Tiles]]) -> list[TileBoxes]:
-    """Every detector's answer for its tiles; the first failure cancels the others."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(detector.detect(tiles)) for detector, tiles in questions]
-    return [task.result() for task in tasks]
 
 
 async def _failure(detector: Detector) -> VeilError | None:

@@ -58,6 +58,9 @@ class PerspectiveView:
 
 AnyView = View | PerspectiveView
 
+SPREAD = np.stack(np.meshgrid(np.linspace(0, 1, 7), np.linspace(0, 1, 7)), axis=-1).reshape(-1, 2)
+"""Places in a box that are looked for in a perspective view, as shares of its sides."""
+
 
 def plan_sphere_views(
     sphere: Sphere, *, tile_width: int, tile_height: int, overlap: int, effort: Effort
@@ -141,16 +144,29 @@ def in_picture(
     return around.astype(np.float32), curved
 
 
-def shows(view: AnyView, points: Float64) -> npt.NDArray[np.bool_]:
-    """Which of `points` (n, 2), x and y in picture pixels, lie in `view`: (n,)."""
+def in_tile(view: AnyView, boxes: Float64) -> Float64:
+    """Around what `view`, upright, shows of each of `boxes` (n, 4) in picture pixels: (n, 4) in pixels of its tile.
+
+    NaN where it shows nothing of a box.
+    """
+    side = np.array([view.width, view.height] * 2, np.float64)
     if isinstance(view, View):
-        inside = points * view.scale - np.array([view.x, view.y])
-        if view.wraps:
-            inside[:, 0] %= view.picture_width * view.scale
-        return np.asarray(((inside >= 0) & (inside < [view.width, view.height])).all(axis=1))
+        turn = np.array([view.picture_width, 0] * 2)
+        corner = np.array([view.x, view.y] * 2)
+        shown = np.full(boxes.shape, np.nan)
+        for shift in (-turn, 0 * turn, turn) if view.wraps else (0 * turn,):
+            moved = np.clip((boxes + shift) * view.scale - corner, 0, side)
+            moved[(moved[:, :2] >= moved[:, 2:]).any(axis=1)] = np.nan
+            shown[:, :2], shown[:, 2:] = np.fmin(shown, moved)[:, :2], np.fmax(shown, moved)[:, 2:]
+        return shown
     frame = axes(np.array(view.longitude), np.array(view.latitude))
-    seen = np.abs(into_frame(view.sphere.directions(points), frame)) * view.resolution
-    return np.asarray((seen < np.array([view.width / 2, view.height / 2])).all(axis=1))
+    points = boxes[:, None, :2] + SPREAD * (boxes[:, None, 2:] - boxes[:, None, :2])
+    uv = into_frame(view.sphere.directions(points), frame)
+    seen = ~np.isnan(uv[..., :1])
+    least, most = np.where(seen, uv, np.inf).min(axis=1), np.where(seen, uv, -np.inf).max(axis=1)
+    shown = np.clip(np.concatenate([least, most], axis=1) * view.resolution + side / 2, 0, side)
+    shown[(shown[:, :2] >= shown[:, 2:]).any(axis=1)] = np.nan
+    return np.asarray(shown)
 
 
 def _look(rings: tuple[Ring, ...], sphere: Sphere, resolution: float, width: int, height: int) -> list[PerspectiveView]:

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from service.golden import write_golden
 from service.models.build import GATE_SOURCE
@@ -22,8 +23,10 @@ from training.gate.network import Gate, read_gate
 from training.gate.tiles import SIDE, STRIDE, Tile
 from training.network import OPSET
 
-SLOTS = 8
-"""Cells of each class that are given, those of the highest scores."""
+SLOTS = 128
+"""Places that are given, those of the highest scores; a tile with more is searched as a whole."""
+POOL = 2
+"""Cells of the map, on both axes, of which only the highest is given."""
 THRESHOLD = 0.5
 """Of every class: the classes' own limits are moved there by shifting their logits."""
 LICENSE = "Apache-2.0"
@@ -73,13 +76,12 @@ class _Published(nn.Module):
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         heat = torch.sigmoid(self.gate(tiles.permute(0, 3, 1, 2).float()) - self.shift)
-        across = SIDE // STRIDE
-        best, cells = torch.topk(heat.flatten(2), SLOTS, dim=2)
-        classes = torch.arange(heat.shape[1]).view(1, -1, 1).expand_as(cells)
-        scores, order = torch.topk(best.flatten(1), SLOTS * heat.shape[1], dim=1)
-        labels, cells = torch.gather(classes.flatten(1), 1, order), torch.gather(cells.flatten(1), 1, order)
-        x, y = (cells % across) * STRIDE, torch.div(cells, across, rounding_mode="floor") * STRIDE
-        boxes = torch.stack([x, y, x + STRIDE, y + STRIDE], dim=2).float()
+        heat = functional.max_pool2d(heat, POOL)
+        side, across = STRIDE * POOL, SIDE // STRIDE // POOL
+        scores, cells = torch.topk(heat.flatten(1), SLOTS, dim=1)
+        labels = torch.div(cells, across**2, rounding_mode="floor")
+        x, y = cells % across * side, torch.div(cells, across, rounding_mode="floor") % across * side
+        boxes = torch.stack([x, y, x + side, y + side], dim=2).float()
         return boxes, scores, labels.int()
 
 
@@ -106,7 +108,7 @@ def release(
         opset_version=OPSET,
         dynamo=False,
     )
-    _fix_shapes(source, SLOTS * len(limits))
+    _fix_shapes(source)
     shutil.copyfile(source, file)
     description = {
         "name": "gate",
@@ -114,7 +116,7 @@ def release(
         "classes": list(limits),
         "tile_height": SIDE,
         "tile_width": SIDE,
-        "max_detections": SLOTS * len(limits),
+        "max_detections": SLOTS,
         "max_batch": 8,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "license": LICENSE,
@@ -128,11 +130,11 @@ def release(
     return file
 
 
-def _fix_shapes(file: Path, slots: int) -> None:
+def _fix_shapes(file: Path) -> None:
     """States the sizes of the outputs, which the export leaves open."""
     model = onnx.load(str(file))
     for output in model.graph.output:
-        for place, value in zip(output.type.tensor_type.shape.dim[1:], (slots, 4), strict=False):
+        for place, value in zip(output.type.tensor_type.shape.dim[1:], (SLOTS, 4), strict=False):
             place.dim_value = value
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(file))

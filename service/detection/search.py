@@ -1,0 +1,177 @@
+"""One picture, searched: views are cut to tiles, detectors asked about those or parts of them, answers gathered.
+
+What a detector finds in a part depends a little on what lies beside it on the sheet. So that equal pictures get equal
+answers, sheets are laid out by the order of views, whoever is answered first: group by group, while the next one is
+looked at.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from service.detection.agreement import floor
+from service.detection.detector import Detector, Tiles
+from service.detection.gate import Gate, Looked, SecondLook, second_looks
+from service.detection.jobs import Job
+from service.detection.regions import Bools, mark, no_cells, rectangles
+from service.detection.sheets import Patch, Sheet, Sheets
+from service.detection.view_boxes import Part, cut, found_in, labels_of
+from service.imaging.detections import Detections
+from service.imaging.sphere import Sphere
+from service.imaging.sphere_views import AnyView
+from service.imaging.views import Pyramid
+from service.policy import Policy
+
+GROUP = 32
+"""Jobs whose parts are laid out together, which bounds how many wait."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Ready = Callable[[Job], Awaitable[None]]
+"""Returns once the pixels of a job's views are there."""
+
+Gathered = tuple[Looked, list[Patch]]
+"""What was looked at in parts, and those parts, which are still to be asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSearch:
+    """The search of the picture of `pyramid` under `policy` by `asked`.
+
+    `gate`: keeps parts of tiles from those of them whose labels are in `gated`; None if there is no gate. `blank`: see
+    `is_blank`. `concurrency`: jobs under way at a time. `cpu`: pool that cuts tiles.
+    """
+
+    pyramid: Pyramid
+    sphere: Sphere | None
+    policy: Policy
+    asked: tuple[Detector, ...]
+    gate: Gate | None
+    gated: frozenset[str]
+    blank: int
+    concurrency: int
+    cpu: Executor
+
+    async def run(self, jobs: Sequence[Job], ready: Ready) -> list[Part]:
+        """What all views show. Raises what `Detector.detect` and `ready` raise, alone or in an ExceptionGroup."""
+        found: list[Part] = [(self._nothing(), 1.0, 0)]
+
+        async def look(job: Job) -> list[Gathered]:
+            await ready(job)
+            return await self._look(job, found)
+
+        async def look_again(again: SecondLook) -> list[Gathered]:
+            return await self._look_again(again, found)
+
+        looked = await self._each(look, jobs, found)
+        again = second_looks(looked, [part for part, _, _ in found], labels_of(self.asked))
+        await self._each(look_again, again, found)
+        return found
+
+    async def _each(
+        self, look: Callable[[T], Awaitable[list[Gathered]]], items: Sequence[T], found: list[Part]
+    ) -> list[Looked]:
+        """Looks at each of `items`, and asks about the parts that it leaves to be asked about."""
+        waiting = {d.spec.label: Sheets(d.spec.tile_width, d.spec.tile_height) for d in self.asked}
+        sheets: list[tuple[Detector, Sheet]] = []
+        looked: list[Looked] = []
+        for begin in range(0, len(items), GROUP):
+            async with asyncio.TaskGroup() as group:
+                beside = group.create_task(self._in_turn(look, items[begin : begin + GROUP]))
+                for detector, sheet in sheets:
+                    group.create_task(self._sheet(detector, sheet, found))
+            for gathered, patches in (each for of_item in beside.result() for each in of_item):
+                looked.append(gathered)
+                waiting[gathered[1].spec.label].add(patches)
+            sheets = [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].full()]
+        sheets += [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].rest()]
+        async with asyncio.TaskGroup() as group:
+            for detector, sheet in sheets:
+                group.create_task(self._sheet(detector, sheet, found))
+        return looked
+
+    async def _in_turn(self, work: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
+        """The results of `work`, in the order of `items`, `concurrency` at a time; a failure cancels the others."""
+        results: dict[int, R] = {}
+        waiting = iter(enumerate(items))
+
+        async def one_by_one() -> None:
+            for number, item in waiting:
+                results[number] = await work(item)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.concurrency, len(items))):
+                group.create_task(one_by_one())
+        return [results[number] for number in range(len(items))]
+
+    async def _look(self, job: Job, found: list[Part]) -> list[Gathered]:
+        """At the views of `job`: whole, or where the gate sees something."""
+        views, tiles = await self._cut(job.views)
+        if not views:
+            return []
+        if self.gate is None or job.always or self.gated.isdisjoint(labels_of(job.detectors)):
+            every = np.repeat(~no_cells(tiles.shape[2], tiles.shape[1])[None], len(views), axis=0)
+            cells = [every] * len(job.detectors)
+        else:
+            cells = await self.gate.cells(tiles, job.detectors, self.gated)
+        return await self._ask(views, tiles, list(zip(job.detectors, cells, strict=True)), found)
+
+    async def _look_again(self, again: SecondLook, found: list[Part]) -> list[Gathered]:
+        view, wanted = again
+        views, tiles = await self._cut((view,))
+        return await self._ask(views, tiles, [(detector, cells[None]) for detector, cells in wanted], found)
+
+    async def _cut(self, views: Sequence[AnyView]) -> tuple[tuple[AnyView, ...], Tiles]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.cpu, cut, self.pyramid, views, self.blank)
+
+    async def _ask(
+        self,
+        views: Sequence[AnyView],
+        tiles: Tiles,
+        wanted: Iterable[tuple[Detector, Bools]],
+        found: list[Part],
+    ) -> list[Gathered]:
+        """Asks each detector about those `tiles` (N, height, width, 3) of `views` that are to be searched whole.
+
+        By its cells (N, rows, columns); the parts of others are returned.
+        """
+        gathered: list[Gathered] = []
+        height, width = tiles.shape[1:3]
+        async with asyncio.TaskGroup() as group:
+            for detector, cells in wanted:
+                whole = []
+                for i, view in enumerate(views):
+                    parts = rectangles(cells[i], width, height)
+                    if parts == [(0, 0, width, height)]:
+                        whole.append(i)
+                        continue
+                    patches = [Patch(view, x1, y1, tiles[i, y1:y2, x1:x2].copy()) for x1, y1, x2, y2 in parts]
+                    searched = no_cells(width, height)
+                    mark(searched, parts, 0)
+                    gathered.append(((view, detector, searched), patches))
+                if whole:
+                    group.create_task(self._whole(detector, [views[i] for i in whole], tiles[whole], found))
+        return gathered
+
+    async def _whole(self, detector: Detector, views: Sequence[AnyView], tiles: Tiles, found: list[Part]) -> None:
+        answer = await detector.detect(tiles)
+        found.extend(found_in(answer, views, self.sphere, self.policy, detector.spec, self.asked))
+
+    async def _sheet(self, detector: Detector, sheet: Sheet, found: list[Part]) -> None:
+        answer = await detector.detect(sheet.tile())
+        least = min(map(floor, detector.spec.class_policies()))
+        if answer.scores[0, -1] >= least and len(sheet.patches) > 1:
+            # No room for more in the answer, which is made for one tile: none of its parts may go short.
+            for half in sheet.halves():
+                await self._sheet(detector, half, found)
+            return
+        found.extend(found_in(sheet.answers(answer), sheet.views, self.sphere, self.policy, detector.spec, self.asked))
+
+    def _nothing(self) -> Detections:
+        return Detections.empty(self.policy.class_names, labels_of(self.asked), self.sphere)

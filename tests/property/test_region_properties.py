@@ -1,0 +1,97 @@
+"""Marked cells become rectangles, and parts of tiles lie side by side on sheets: nothing lost, nothing twice."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.detection.detector import TileBoxes
+from service.detection.regions import CELL, MOST, mark, no_cells, rectangles
+from service.detection.sheets import Patch, Sheets, lay_out
+from service.imaging.views import View
+
+VIEW = View(0, 0, 0, 320, 256, 3000, 2000)
+WIDTH, HEIGHT = 320, 256
+
+
+def patch(number: int, width: int, height: int) -> Patch:
+    """One whose every pixel tells its number and place."""
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.stack([np.full_like(rows, number), rows % 256, columns % 256], axis=-1).astype(np.uint8)
+    return Patch(VIEW, 32 * (number % 5), 32 * (number % 3), pixels)
+
+
+sizes = st.lists(
+    st.tuples(st.integers(1, WIDTH // CELL).map(CELL.__mul__), st.integers(1, HEIGHT // CELL).map(CELL.__mul__)),
+    max_size=30,
+)
+
+
+@given(st.integers(33, 400), st.integers(33, 400), st.integers(0, 2**32 - 1), st.floats(0, 0.5))
+def test_rectangles_hold_every_marked_cell_and_do_not_overlap(width: int, height: int, seed: int, share: float) -> None:
+    cells = no_cells(width, height)
+    cells[:] = np.random.default_rng(seed).random(cells.shape) < share
+    found = rectangles(cells, width, height)
+    times = np.zeros((height, width), int)
+    for x1, y1, x2, y2 in found:
+        assert 0 <= x1 < x2 <= width
+        assert 0 <= y1 < y2 <= height
+        times[y1:y2, x1:x2] += 1
+    assert times.max() <= 1
+    marked = np.kron(cells, np.ones((CELL, CELL), np.bool_))[:height, :width]
+    assert times[marked].all()
+    assert found == [(0, 0, width, height)] or times.sum() <= (MOST + 0.01) * cells.size * CELL**2
+
+
+@given(st.floats(-50, 380), st.floats(-50, 300), st.floats(0, 200), st.floats(0, 200), st.floats(0, 100))
+def test_a_box_marks_the_cells_that_it_touches(x: float, y: float, width: float, height: float, margin: float) -> None:
+    cells = no_cells(WIDTH, HEIGHT)
+    mark(cells, [(x, y, x + width, y + height)], margin)
+    for row, column in np.ndindex(cells.shape):
+        left, top = column * CELL, row * CELL
+        over = left < x + width + margin and x - margin < left + CELL
+        over &= top < y + height + margin and y - margin < top + CELL
+        if over:
+            assert cells[row, column]
+        elif cells[row, column]:  # nothing but a cell on whose edge the box ends
+            assert left <= x + width + margin + 1e-6
+            assert x - margin <= left + CELL + 1e-6
+            assert top <= y + height + margin + 1e-6
+            assert y - margin <= top + CELL + 1e-6
+
+
+@given(sizes)
+def test_every_patch_lies_on_one_sheet_and_none_over_another(given_sizes: list[tuple[int, int]]) -> None:
+    patches = [patch(number, *size) for number, size in enumerate(given_sizes)]
+    sheets = lay_out(patches, WIDTH, HEIGHT)
+    assert sorted(each.pixels[0, 0, 0] for sheet in sheets for each in sheet.patches) == list(range(len(patches)))
+    for sheet in sheets:
+        tile = sheet.tile()
+        assert tile.shape == (1, HEIGHT, WIDTH, 3)
+        for each, (x, y) in zip(sheet.patches, sheet.corners, strict=True):
+            height, width = each.pixels.shape[:2]
+            assert (tile[0, y : y + height, x : x + width] == each.pixels).all()
+    area = sum(each.area for each in patches)
+    assert len(sheets) <= 3 * area / (WIDTH * HEIGHT) + 1
+
+
+@given(sizes)
+def test_what_is_found_on_a_sheet_goes_back_to_the_tile_that_it_is_of(given_sizes: list[tuple[int, int]]) -> None:
+    for sheet in lay_out([patch(number, *size) for number, size in enumerate(given_sizes)], WIDTH, HEIGHT):
+        boxes = [(x + 3, y + 4, x + 21, y + 30) for x, y in sheet.corners]
+        scores = np.linspace(0.9, 0.5, len(boxes), dtype=np.float32)
+        answer = sheet.answers(TileBoxes(np.array([boxes], np.float32), scores[None]))
+        for i, each in enumerate(sheet.patches):
+            assert np.flatnonzero(answer.scores[i]).tolist() == [i]
+            assert answer.scores[i, i] == scores[i]
+            assert answer.boxes[i, i].tolist() == [each.x + 3, each.y + 4, each.x + 21, each.y + 30]
+
+
+@given(sizes)
+def test_what_waits_is_asked_about_once(given_sizes: list[tuple[int, int]]) -> None:
+    sheets, asked = Sheets(WIDTH, HEIGHT), []
+    for number, size in enumerate(given_sizes):
+        sheets.add([patch(number, *size)])
+        asked += sheets.full()
+    asked += sheets.rest()
+    assert sheets.rest() == []
+    assert sorted(each.pixels[0, 0, 0] for sheet in asked for each in sheet.patches) == list(range(len(given_sizes)))
