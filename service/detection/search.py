@@ -139,16 +139,17 @@ class PictureSearch:
     ) -> list[Gathered]:
         """Asks each detector about those `tiles` (N, height, width, 3) of `views` that are to be searched whole.
 
-        By its cells (N, rows, columns); the parts of others are returned.
+        By its cells (N, rows, columns). Returns the parts of the others, and tiles smaller than the detector's as such.
         """
         gathered: list[Gathered] = []
         height, width = tiles.shape[1:3]
         async with asyncio.TaskGroup() as group:
             for detector, cells in wanted:
                 whole = []
+                own = (0, 0, detector.spec.tile_width, detector.spec.tile_height)
                 for i, view in enumerate(views):
                     parts = rectangles(cells[i], width, height)
-                    if parts == [(0, 0, width, height)]:
+                    if parts == [own]:
                         whole.append(i)
                         continue
                     patches = [Patch(view, x1, y1, tiles[i, y1:y2, x1:x2].copy()) for x1, y1, x2, y2 in parts]

@@ -4,7 +4,7 @@ Around the horizon a panorama is a picture like others, but for its left and rig
 are cut from it and its halved copies, and go on across the seam. Beyond about 45° of latitude it is stretched, and
 views are gnomonic projections, as a camera would see it, at the resolution of the panorama's rows: its rows near a pole
 hold the same picture drawn out, and a finer view would show nothing more. The coarsest level are perspective views of
-110° that overlap by 60°, for faces that are close to the camera.
+110° that overlap by 60°, for faces that are close to the camera, and so large that half the side of a tile will do.
 """
 
 import math
@@ -68,14 +68,16 @@ def plan_sphere_views(
     """Every tile that a panorama is searched by, fine levels first.
 
     Efforts as in `views.plan_views`. Together the views of each level show all of the sphere that the picture shows,
-    and an object up to `overlap` pixels of the level, or 60° on the coarsest, lies whole in one of them.
+    and an object up to `overlap` pixels of the level, or 60° on the coarsest, lies whole in one of them. Views of the
+    coarsest level have half the sides of a tile.
 
     Raises ValueError if the overlap is not smaller than half the tile.
     """
     side = min(tile_width, tile_height)
     if not 0 <= overlap < side / 2:
         raise ValueError("the overlap must be smaller than half the tile")
-    coarsest = side / 2 / math.tan(WIDE / 2)
+    wide, high = tile_width // 2, tile_height // 2
+    coarsest = min(wide, high) / 2 / math.tan(WIDE / 2)
     level = 1 if effort is Effort.FAST else 0
     if effort is Effort.THOROUGH or (effort is Effort.BALANCED and sphere.width * sphere.height <= DOUBLED_PIXELS):
         level = DOUBLED
@@ -86,8 +88,8 @@ def plan_sphere_views(
         views += band
         views += _look(caps(lens, reach), sphere, resolution, tile_width, tile_height)
         level += 1
-    lens = Lens(tile_width / 2 / coarsest, tile_height / 2 / coarsest, CLOSE / 2)
-    return (*views, *_look(around(lens), sphere, coarsest, tile_width, tile_height))
+    lens = Lens(wide / 2 / coarsest, high / 2 / coarsest, CLOSE / 2)
+    return (*views, *_look(around(lens), sphere, coarsest, wide, high))
 
 
 def _band(sphere: Sphere, level: int, tile_width: int, tile_height: int, overlap: int) -> tuple[list[View], float]:

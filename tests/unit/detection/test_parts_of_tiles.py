@@ -1,5 +1,7 @@
 """Behind a gate, detectors see parts of tiles side by side; what they find is what they find in whole tiles."""
 
+import asyncio
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.gate import AROUND, second_looks
 from service.detection.regions import mark, no_cells
 from service.detection.tiled import Searched, TiledDetection
@@ -37,7 +40,13 @@ def toy(root: Path, pool: ThreadPoolExecutor, name: str, slots: int, **spec: Any
     return Counting(entry, root / name / entry.version / "model.onnx", pool=pool)
 
 
-async def search(detectors: list[Counting], pool: ThreadPoolExecutor, raster: Raster, policy: Policy) -> Searched:
+def boxes_of(searched: Searched) -> set[tuple[float, ...]]:
+    """With their scores; some are seen twice, by tiles that overlap and by second looks."""
+    found = searched.detections
+    return {(*xyxy, score) for xyxy, score in zip(found.xyxy.tolist(), found.score.tolist(), strict=True)}
+
+
+async def search(detectors: list[Detector], pool: ThreadPoolExecutor, raster: Raster, policy: Policy) -> Searched:
     detection = TiledDetection(detectors, engine="onnxruntime", overlap=48, concurrency=3, cpu=pool)
     return await detection.run(raster, policy)
 
@@ -49,27 +58,81 @@ async def test_parts_show_what_whole_tiles_show(
 ) -> None:
     raster = picture(squares, 2400, 1200)
     policy = POLICY.model_copy(update={"projection": projection})
-    alone = toy(tmp_path / "alone", pool, "red", 32)
+    alone = toy(tmp_path / "alone", pool, "red", 128)
     everything = await search([alone], pool, raster, policy)
-    behind, gate = toy(tmp_path, pool, "red", 32), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    behind, gate = toy(tmp_path, pool, "red", 128), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
     searched = await search([behind, gate], pool, raster, policy)
-    assert searched.detections.xyxy.tolist() == everything.detections.xyxy.tolist()
-    assert searched.detections.score.tolist() == everything.detections.score.tolist()
+    assert boxes_of(searched) == boxes_of(everything)
     assert bool(squares) == bool(len(searched.detections))
     assert behind.asked < 0.8 * alone.asked
-    assert searched.tiles == everything.tiles == alone.asked
+    assert searched.tiles == everything.tiles >= alone.asked
 
 
 async def test_a_sheet_on_which_there_is_more_than_the_detector_can_say_is_asked_about_in_parts(
     tmp_path: Path, pool: ThreadPoolExecutor
 ) -> None:
-    raster = picture(24)
-    everything = await search([toy(tmp_path / "alone", pool, "red", 64)], pool, raster, POLICY)
-    # A square is up to nine cells: there is room for those of one tile and not for those of a sheet.
-    behind, gate = toy(tmp_path, pool, "red", 20), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
-    searched = await search([behind, gate], pool, raster, POLICY)
-    assert len(everything.detections) > 60
-    assert searched.detections.xyxy.tolist() == everything.detections.xyxy.tolist()
+    pixels = np.repeat(np.random.default_rng(0).integers(0, 256, (1500, 2000, 1), np.uint8), 3, axis=2)
+    pairs = [(x, y) for x in range(200, 2000, 500) for y in range(200, 1500, 500)]
+    for x, y in pairs:  # one cell each, and no other level shows them
+        pixels[y : y + 4, x : x + 4] = pixels[y : y + 4, x + 40 : x + 44] = (255, 0, 0)
+    # There is room for those of one tile and not for those of a sheet.
+    behind, gate = toy(tmp_path, pool, "red", 6), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    searched = await search([behind, gate], pool, Raster(pixels, ColorModel.RGB, alpha=False), POLICY)
+    middles = (searched.detections.xyxy[:, :2] + searched.detections.xyxy[:, 2:]) / 2
+    expected = {(x + along + 2, y + 2) for x, y in pairs for along in (0, 40)}
+    assert set(map(tuple, middles.tolist())) == expected
+
+
+async def test_what_is_asked_does_not_depend_on_who_is_answered_first(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    """Equal pictures get equal answers: a detector's scores depend a little on what lies beside a part."""
+    asked = []
+    behind, before = toy(tmp_path, pool, "red", 64), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    for number, concurrency in enumerate((1, 4, 4)):
+        sheets, gate = Seen(behind), Late(before, number)
+        detection = TiledDetection([sheets, gate], engine="onnxruntime", overlap=48, concurrency=concurrency, cpu=pool)
+        await detection.run(picture(40, 4000, 2600), POLICY)
+        asked.append(sheets.tiles)
+    assert len(asked[0]) > 8
+    assert asked[0] == asked[1] == asked[2]
+
+
+class Around:
+    """A detector around another."""
+
+    def __init__(self, detector: Counting) -> None:
+        self.detector, self.spec, self.max_batch = detector, detector.spec, detector.max_batch
+
+    async def detect(self, tiles: Tiles) -> TileBoxes:
+        return await self.detector.detect(tiles)
+
+    async def check(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Late(Around):
+    """Answers after different times."""
+
+    def __init__(self, detector: Counting, seed: int) -> None:
+        super().__init__(detector)
+        self.random = random.Random(seed)
+
+    async def detect(self, tiles: Tiles) -> TileBoxes:
+        answer = await super().detect(tiles)
+        await asyncio.sleep(self.random.uniform(0, 0.02))
+        return answer
+
+
+class Seen(Around):
+    """Keeps what it is asked about."""
+
+    def __init__(self, detector: Counting) -> None:
+        super().__init__(detector)
+        self.tiles: set[bytes] = set()
+
+    async def detect(self, tiles: Tiles) -> TileBoxes:
+        self.tiles |= {tile.tobytes() for tile in tiles}
+        return await super().detect(tiles)
 
 
 VIEW = View(1, 100, 50, SIDE, SIDE, 2000, 1400)
