@@ -66,9 +66,12 @@ def main() -> None:
         views = plan_sphere_views(sphere, **size)  # type: ignore[arg-type]
         curved = sum(isinstance(view, PerspectiveView) for view in views)
         flat = len(plan_views(width, height, **size))  # type: ignore[arg-type]
-        flops, pixels = 2 * each * len(views), spec.tile_width * spec.tile_height * len(views)
+        pixels = sum(view.width * view.height for view in views)
+        tiles = pixels / (spec.tile_width * spec.tile_height)
+        flops = 2 * each * tiles
         print(
-            f"{effort}: {len(views)} tiles, {curved} of them in perspective ({flat} if it were flat), "
+            f"{effort}: {len(views)} views, {curved} of them in perspective, on {math.ceil(tiles)} tiles "
+            f"({flat} if it were flat), "
             f"{pixels / (width * height):.2f} tile pixels for each of its own, "
             f"{3 * pixels / 1e6:.0f} MB of tiles, {flops / 1e12:.2f} TFLOP"
         )

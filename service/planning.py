@@ -26,7 +26,7 @@ class UnitCosts:
     megapixels: float = 75.5
     bytes_per_megapixel: float = 300_000.0
     """Assumed size of a JPEG; as much goes out as came in."""
-    tiles_per_megapixel: float = 4.13
+    tiles_per_megapixel: float = 3.96
     """Counted: `python -m benchmarks.limits`, effort balanced."""
     detection_per_tile: float = 0.067
     """Of all models together, without a GPU."""

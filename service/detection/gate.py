@@ -24,8 +24,11 @@ Looked = tuple[AnyView, Detector, Bools]
 SecondLook = tuple[AnyView, list[tuple[Detector, Bools]]]
 """A view, and the cells of its tile that detectors are to be asked about."""
 
-AROUND = 96.0
-"""Pixels of the tile around what may be something that are searched with it: detectors see by what is around."""
+AROUND = 72.0
+"""Pixels of the tile around what may be something that are searched with it: detectors see by what is around.
+
+With a cell of 16 pixels in the middle that is a part of 192 × 192, nine of which lie on a sheet of 640 × 640.
+"""
 
 CLOSE = 32.0
 """Pixels around what was found within which everything must have been searched."""

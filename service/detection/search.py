@@ -26,7 +26,7 @@ from service.imaging.sphere_views import AnyView
 from service.imaging.views import Pyramid
 from service.policy import Policy
 
-GROUP = 32
+GROUP = 16
 """Jobs whose parts are laid out together, which bounds how many wait."""
 
 T = TypeVar("T")
@@ -80,19 +80,20 @@ class PictureSearch:
         waiting = {d.spec.label: Sheets(d.spec.tile_width, d.spec.tile_height) for d in self.asked}
         sheets: list[tuple[Detector, Sheet]] = []
         looked: list[Looked] = []
+
+        async def ask(about: tuple[Detector, Sheet]) -> None:
+            await self._sheet(*about, found)
+
         for begin in range(0, len(items), GROUP):
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._in_turn(ask, sheets))
                 beside = group.create_task(self._in_turn(look, items[begin : begin + GROUP]))
-                for detector, sheet in sheets:
-                    group.create_task(self._sheet(detector, sheet, found))
             for gathered, patches in (each for of_item in beside.result() for each in of_item):
                 looked.append(gathered)
                 waiting[gathered[1].spec.label].add(patches)
             sheets = [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].full()]
         sheets += [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].rest()]
-        async with asyncio.TaskGroup() as group:
-            for detector, sheet in sheets:
-                group.create_task(self._sheet(detector, sheet, found))
+        await self._in_turn(ask, sheets)
         return looked
 
     async def _in_turn(self, work: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:

@@ -141,7 +141,7 @@ class Detection(Group):
     )
     gate: bool = Field(
         True,
-        description="Embedded engine: ask the detectors only about tiles in which a small network sees something that "
+        description="Embedded engine: ask the detectors only about parts of tiles in which a small network sees what "
         "may be a face or a plate. Never applies to effort thorough, nor to a class whose threshold is lower than its "
         "model's.",
     )

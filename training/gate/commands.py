@@ -7,7 +7,7 @@ import typer
 
 from training.options import RELEASED, Device, Minutes, Rate, Repository, Start, Threads
 
-app = typer.Typer(no_args_is_help=True, help="Make the gate, which leaves out tiles that show nothing.")
+app = typer.Typer(no_args_is_help=True, help="Make the gate, which leaves out what shows nothing.")
 
 Tiles = Annotated[Path, typer.Argument(help="What `gate tiles` wrote.")]
 Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint of `gate train`.")]

@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from service.golden import write_golden
 from service.models.build import GATE_SOURCE
@@ -23,10 +22,8 @@ from training.gate.network import Gate, read_gate
 from training.gate.tiles import SIDE, STRIDE, Tile
 from training.network import OPSET
 
-SLOTS = 128
+SLOTS = 256
 """Places that are given, those of the highest scores; a tile with more is searched as a whole."""
-POOL = 2
-"""Cells of the map, on both axes, of which only the highest is given."""
 THRESHOLD = 0.5
 """Of every class: the classes' own limits are moved there by shifting their logits."""
 LICENSE = "Apache-2.0"
@@ -76,12 +73,11 @@ class _Published(nn.Module):
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         heat = torch.sigmoid(self.gate(tiles.permute(0, 3, 1, 2).float()) - self.shift)
-        heat = functional.max_pool2d(heat, POOL)
-        side, across = STRIDE * POOL, SIDE // STRIDE // POOL
+        across = SIDE // STRIDE
         scores, cells = torch.topk(heat.flatten(1), SLOTS, dim=1)
         labels = torch.div(cells, across**2, rounding_mode="floor")
-        x, y = cells % across * side, torch.div(cells, across, rounding_mode="floor") % across * side
-        boxes = torch.stack([x, y, x + side, y + side], dim=2).float()
+        x, y = cells % across * STRIDE, torch.div(cells, across, rounding_mode="floor") % across * STRIDE
+        boxes = torch.stack([x, y, x + STRIDE, y + STRIDE], dim=2).float()
         return boxes, scores, labels.int()
 
 

@@ -74,7 +74,7 @@ def test_it_learns_what_to_let_through_and_stands_before_the_detectors(tmp_path:
     assert 0 in through[0]
     assert 1 in through[1]
     x1, y1, x2, y2 = answer.boxes[0, 0]
-    assert (x2 - x1, y2 - y1) == (32, 32)
+    assert (x2 - x1, y2 - y1) == (16, 16)
     red = asked[0].astype(int)[int(y1) : int(y2), int(x1) : int(x2)]
     assert (red[..., 0] - red[..., 2] > 100).any() or (red[..., 2] - red[..., 0] > 100).any()
 
