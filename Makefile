@@ -30,6 +30,9 @@ check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import
 	-@sh tests/install-debian.sh
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" tests/unit tests/property tests/docs
 
+.PHONY: environment
+environment: $(VENV)/.dev $(MODELS)
+
 .PHONY: lint
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .

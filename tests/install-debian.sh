@@ -11,8 +11,10 @@ done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "installing$missing"
-    install="apt-get install --quiet --quiet --yes --no-install-recommends$missing"
-    { $install || { apt-get update --quiet --quiet && $install; }; } >/dev/null 2>&1 && exit 0
+    # One at a time: the container tests install packages, too.
+    apt='flock --close /run/lock/veil-apt apt-get --quiet --quiet'
+    install="$apt install --yes --no-install-recommends$missing"
+    { $install || { $apt update && $install; }; } >/dev/null 2>&1 && exit 0
 fi
 echo "Some tests need packages that are missing. Install them with:" >&2
 echo "    sudo apt install$missing" >&2

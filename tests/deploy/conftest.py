@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -45,15 +46,21 @@ def stack(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     """An empty project: volumes of an earlier, broken run are gone, and nothing is started yet."""
     secrets = tmp_path_factory.mktemp("secrets") / "made"
     subprocess.run(["bash", str(ROOT / "deploy" / "init-secrets.sh"), str(secrets)], check=True, capture_output=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    stack = Stack(secrets, port)
+    stack = Stack(secrets, free_port())
     stack.down(volumes=True)
     try:
         yield stack
     finally:
         stack.down(volumes=True)
+
+
+def free_port() -> int:
+    """Below those that the system gives to whoever asks for any: it is to stay free until the service is started."""
+    for port in range(18080, 32768):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("every port is taken")
 
 
 @pytest.fixture(scope="session")

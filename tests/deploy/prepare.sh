@@ -3,7 +3,8 @@
 # from the distribution's mirror in place of the registry's, stand-ins for PostgreSQL and Triton, and the service's own
 # image from the Dockerfile. Everything stays under .cache/containers, so that the next time only what changed is built.
 #
-# Needs root and Debian's or Ubuntu's apt. Exits with 75 and the reason if the machine cannot do it at all.
+# Needs root and Debian's or Ubuntu's apt. Exits with 75 and the reason if the machine cannot do it at all. A second one
+# waits for the first, and then finds everything done.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH=$PATH:/usr/sbin:/sbin
@@ -17,18 +18,23 @@ say() { echo "prepare: $*"; }
 command -v apt-get > /dev/null || unable "containers need apt (Debian or Ubuntu)"
 [ "$(uname -m)" = x86_64 ] || unable "the tritonserver that stands in is for x86-64"
 
+mkdir -p "$cache/networks"
+if [ -z "${PREPARING:-}" ]; then
+    PREPARING=1 exec flock --close "$cache/lock" bash "${BASH_SOURCE[0]}"
+fi
+
 packages="podman buildah runc iptables iproute2 netavark aardvark-dns catatonit debootstrap"
 missing=
 for tool in podman buildah runc debootstrap catatonit; do command -v $tool > /dev/null || missing=$tool; done
 if [ -n "$missing" ]; then
     say "installing $packages"
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update && apt-get install --yes --no-install-recommends $packages; } > /dev/null ||
+    apt="flock --close /run/lock/veil-apt apt-get" # other scripts of the tests install packages, too
+    { $apt update && $apt install --yes --no-install-recommends $packages; } > /dev/null ||
         unable "apt cannot install $packages"
 fi
 
 # --- a podman of our own: its images, containers and networks are apart from the machine's
-mkdir -p "$cache/networks"
 export CONTAINERS_STORAGE_CONF=$cache/storage.conf CONTAINERS_CONF=$cache/containers.conf
 state=/run/veil-tests-$(printf %s "$cache" | cksum | cut -d ' ' -f 1) # short: sockets live here
 write_storage() {
@@ -52,13 +58,6 @@ if [ ! -f "$cache/storage.conf" ]; then
     podman info > /dev/null 2>&1 || write_storage vfs
 fi
 podman info > /dev/null || unable "podman does not run on this machine"
-
-if [ ! -x "$cache/compose/bin/podman-compose" ]; then
-    say "installing podman-compose"
-    "${PYTHON:-python3}" -m venv "$cache/compose"
-    "$cache/compose/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        -r tests/deploy/podman-compose.txt
-fi
 
 # --- the base image
 if ! podman image exists localhost/base:bookworm; then
@@ -90,3 +89,10 @@ build() { # NAME CONTEXT [OPTION...]
 build postgres:stand-in $stand_ins/postgres --file $stand_ins/postgres/Containerfile
 build triton:stand-in $stand_ins/triton --file $stand_ins/triton/Containerfile
 build veil:stand-in .
+
+if [ ! -x "$cache/compose/bin/podman-compose" ]; then
+    say "installing podman-compose"
+    "${PYTHON:-python3}" -m venv "$cache/compose"
+    "$cache/compose/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        -r tests/deploy/podman-compose.txt
+fi

@@ -35,7 +35,8 @@ if ! finds_library; then
     command -v apt-get >/dev/null || fail "the shared library of Python $VERSION is missing (libpython$VERSION.so.1.0)"
     echo "unpacking libpython$VERSION for the tests"
     rm -rf "$LIBRARY" && mkdir -p "$LIBRARY/package"
-    (cd "$LIBRARY/package" && { apt-get download -qq "libpython$VERSION" || { apt-get update -qq && apt-get download -qq "libpython$VERSION"; }; } &&
+    fetch() { apt-get download -qq "libpython$VERSION"; }
+    (cd "$LIBRARY/package" && { fetch || { flock --close /run/lock/veil-apt apt-get update -qq && fetch; }; } &&
         dpkg -x ./*.deb . && find . -name 'libpython*.so.1.0' -exec mv -t .. {} +) ||
         fail "libpython$VERSION could not be unpacked; install the package libpython$VERSION"
     rm -rf "$LIBRARY/package"
