@@ -24,7 +24,7 @@ run: $(VENV)/.run $(MODELS) ## Set everything up and start the service on 127.0.
 
 test: $(VENV)/.dev $(MODELS) ## Set everything up and run every test (real PostgreSQL and tritonserver included)
 	@bash tests/install.sh & installing=$$!; $(MAKE) --no-print-directory lint; linted=$$?; wait $$installing && exit $$linted
-	$(BIN)/pytest -n 2 --dist loadfile -m "not containers"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not containers"
 
 check: $(VENV)/.dev $(MODELS) lint ## The fast gate: format, lint, types, import layers, unit tests
 	-@sh tests/install-debian.sh
