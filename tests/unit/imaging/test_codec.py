@@ -1,5 +1,6 @@
 """Pixels come out as they were written and go in as they are, in every format, depth, color model and turn."""
 
+import functools
 import io
 import struct
 import subprocess
@@ -492,6 +493,7 @@ NO_WRITES = """
 """
 
 
+@functools.cache
 def large_files() -> dict[str, bytes]:
     pixels = picture(800, 1200, 3)
     file = io.BytesIO()
