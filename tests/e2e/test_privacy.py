@@ -32,6 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, postgres_process: Postgres
     environ = {
         "VEIL_DATABASE__URL": postgres_process.create_database("privacy"),
         "VEIL_LOGS__LEVEL": "debug",
+        "VEIL_DEFAULTS__EFFORT": "fast",
         "TMPDIR": str(folder / "there-is-no-such-folder"),
     }
     with ServiceProcess(folder, environ, prefix=(prlimit, f"--fsize={MOST_BYTES_OF_A_FILE}")) as process:
