@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
 from service.observability.logs import get_logger
 from service.periodic import every
 
@@ -63,6 +61,8 @@ class TlsFiles:
 
     def expires_at(self) -> datetime:
         """When the first certificate of the file ends. Raises TlsError."""
+        from cryptography import x509
+
         try:
             return x509.load_pem_x509_certificates(self.certificate.read_bytes())[0].not_valid_after_utc
         except (OSError, ValueError, IndexError) as error:

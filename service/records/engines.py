@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import psycopg
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -72,6 +71,8 @@ def _postgresql(url: URL, pool_size: int, timeout: float) -> AsyncEngine:
 
 def _require_utf8(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Raises psycopg.NotSupportedError for a database of another encoding: it could not hold every text."""
+    import psycopg
+
     driver = connection.driver_connection
     encoding = driver.info.parameter_status("server_encoding")
     if encoding != "UTF8":
