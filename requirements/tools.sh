@@ -6,7 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || { echo "requirements/tools.sh: there is no environment yet; run 'make test'" >&2; exit 1; }
 
-install() { "$1" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps "${@:2}"; }
+# Most of what they bring is never imported: what is, Python compiles then.
+install() {
+    "$1" -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps "${@:2}"
+}
 
 tool() {
     local name=$1 lock=requirements/tools/$1.txt target=.cache/$1
