@@ -6,6 +6,7 @@ and is proven like one; its boxes are the cells of a coarse map and are used for
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from service.detection.agreement import floor
 from service.detection.detector import Detector, Tiles
 from service.detection.regions import Bools, mark, no_cells
 from service.imaging.detections import Detections
-from service.imaging.sphere_views import AnyView, in_tile
+from service.imaging.sphere_views import AnyView, ends, in_tile
 from service.models.catalog import ModelSpec
 from service.policy import Policy
 
@@ -24,14 +25,11 @@ Looked = tuple[AnyView, Detector, Bools]
 SecondLook = tuple[AnyView, list[tuple[Detector, Bools]]]
 """A view, and the cells of its tile that detectors are to be asked about."""
 
-AROUND = 72.0
-"""Pixels of the tile around what may be something that are searched with it: detectors see by what is around.
-
-With a cell of 16 pixels in the middle that is a part of 192 × 192, nine of which lie on a sheet of 640 × 640.
-"""
+AROUND = 96.0
+"""Pixels of the tile around what may be something that are searched with it: detectors see by what is around."""
 
 CLOSE = 32.0
-"""Pixels around what was found within which everything must have been searched."""
+"""Pixels around what was found within which everything must have been searched, and within which edges are close."""
 
 
 class Gate:
@@ -59,8 +57,12 @@ class Gate:
             and all(np.float32(each) >= np.float32(spec.threshold) for each in asked)
         )
 
-    async def cells(self, tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]) -> list[Bools]:
-        """For each of `detectors`, the cells of `tiles` (N, height, width, 3) to be searched: (N, rows, columns) each.
+    async def cells(
+        self, views: Sequence[AnyView], tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]
+    ) -> list[Bools]:
+        """For each of `detectors`, the cells of `tiles` (N, height, width, 3) of `views` to be searched.
+
+        (N, rows, columns) each.
 
         All, for those whose labels are not in `gated`, and where the gate sees more than it has words for. Raises as
         `Detector.detect`.
@@ -74,8 +76,8 @@ class Gate:
             cells = np.repeat(nothing[None], len(tiles), axis=0)
             if each.spec.label in gated:
                 own = seen & np.isin(labels, [self.spec.classes.index(name) for name in each.spec.classes])
-                for of_tile, boxes, which in zip(cells, answer.boxes, own, strict=True):
-                    mark(of_tile, boxes[which], AROUND)
+                for view, of_tile, boxes, which in zip(views, cells, answer.boxes, own, strict=True):
+                    _mark(of_tile, view, boxes[which])
                 cells[seen.all(axis=1)] = True
             else:
                 cells[:] = True
@@ -98,18 +100,31 @@ def second_looks(looked: Sequence[Looked], found: Sequence[Detections], models: 
         places[spec.label] = np.concatenate([np.zeros((0, 4)), *kept])
     again: dict[AnyView, list[tuple[Detector, Bools]]] = {}
     for view, detector, searched in looked:
-        cells = _not_yet(searched, in_tile(view, places[detector.spec.label]))
+        cells = _not_yet(view, searched, in_tile(view, places[detector.spec.label]))
         if cells.any():
             again.setdefault(view, []).append((detector, cells))
     return list(again.items())
 
 
-def _not_yet(searched: Bools, boxes: npt.NDArray[np.float64]) -> Bools:
+def _not_yet(view: AnyView, searched: Bools, boxes: npt.NDArray[np.float64]) -> Bools:
     """The cells around those of `boxes` (n, 4), NaN for none, that are not `searched` as far as `CLOSE` around them."""
     cells = np.zeros_like(searched)
     for box in boxes[~np.isnan(boxes[:, 0])]:
         needed = np.zeros_like(searched)
         mark(needed, [box], CLOSE)
         if (needed & ~searched).any():
-            mark(cells, [box], AROUND)
+            _mark(cells, view, box[None])
     return cells
+
+
+def _mark(cells: Bools, view: AnyView, boxes: npt.NDArray[Any]) -> None:
+    """Marks the cells `AROUND` each of `boxes` (n, 4), or all where one is at the picture's edge.
+
+    An object that the edge cuts looks like one only if there is nothing beside it, as in a whole tile.
+    """
+    left, above, right, below = ends(view)
+    at_edge = (boxes < CLOSE) & [left, above, False, False]
+    at_edge |= (boxes > np.array([0, 0, view.width, view.height]) - CLOSE) & [False, False, right, below]
+    if at_edge.any():
+        cells[:] = True
+    mark(cells, boxes, AROUND)

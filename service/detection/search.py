@@ -69,7 +69,9 @@ class PictureSearch:
             return await self._look_again(again, found)
 
         looked = await self._each(look, jobs, found)
-        again = second_looks(looked, [part for part, _, _ in found], labels_of(self.asked))
+        boxes = [part for part, _, _ in found]
+        loop = asyncio.get_running_loop()
+        again = await loop.run_in_executor(self.cpu, second_looks, looked, boxes, labels_of(self.asked))
         await self._each(look_again, again, found)
         return found
 
@@ -119,7 +121,7 @@ class PictureSearch:
             every = np.repeat(~no_cells(tiles.shape[2], tiles.shape[1])[None], len(views), axis=0)
             cells = [every] * len(job.detectors)
         else:
-            cells = await self.gate.cells(tiles, job.detectors, self.gated)
+            cells = await self.gate.cells(views, tiles, job.detectors, self.gated)
         return await self._ask(views, tiles, list(zip(job.detectors, cells, strict=True)), found)
 
     async def _look_again(self, again: SecondLook, found: list[Part]) -> list[Gathered]:

@@ -9,6 +9,9 @@ from service.detection.detector import TileBoxes, Tiles
 from service.imaging.sphere_views import AnyView
 from service.imaging.views import PAD
 
+GAP = 32
+"""Pixels of gray between patches: beside what lies at the edge of a picture there is to be nothing else."""
+
 WAITING = 3
 """Sheets' worth of parts that are gathered before they are laid out: the more, the fuller the sheets."""
 
@@ -112,10 +115,10 @@ def lay_out(patches: Sequence[Patch], width: int, height: int) -> list[Sheet]:
                 used.append(0)
                 placed.append([])
             shelf = _Shelf(number, used[number])
-            used[number] += high
+            used[number] += high + GAP
             shelves.append(shelf)
         placed[shelf.sheet].append((patch, (shelf.filled, shelf.y)))
-        shelf.filled += wide
+        shelf.filled += wide + GAP
     return [Sheet(tuple(p for p, _ in each), tuple(c for _, c in each), width, height) for each in placed]
 
 

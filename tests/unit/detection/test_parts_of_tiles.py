@@ -3,6 +3,7 @@
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.gate import AROUND, second_looks
 from service.detection.regions import mark, no_cells
 from service.detection.tiled import Searched, TiledDetection
+from service.errors import DetectorUnavailable
 from service.imaging.detections import Detections
 from service.imaging.raster import ColorModel, Raster
 from service.imaging.views import View
@@ -110,6 +112,29 @@ class Around:
     async def close(self) -> None: ...
 
 
+class Gone(Around):
+    """Answers `count` times."""
+
+    def __init__(self, detector: Counting, count: int) -> None:
+        super().__init__(detector)
+        self.left = count
+
+    async def detect(self, tiles: Tiles) -> TileBoxes:
+        self.left -= 1
+        if self.left < 0:
+            raise DetectorUnavailable(cause="gone")
+        return await super().detect(tiles)
+
+
+async def test_a_sheet_that_is_not_answered_fails_the_search(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    behind, gate = toy(tmp_path, pool, "red", 128), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    await search([behind, gate], pool, picture(12), POLICY)
+    assert behind.asked > 3
+    for count in range(behind.asked):
+        with pytest.raises(DetectorUnavailable):
+            await search([Gone(behind, count), gate], pool, picture(12), POLICY)
+
+
 class Late(Around):
     """Answers after different times."""
 
@@ -169,6 +194,21 @@ def test_what_is_looked_at_again(tmp_path: Path, pool: ThreadPoolExecutor, box: 
         wanted = no_cells(SIDE, SIDE)
         mark(wanted, box.xyxy / 2 - np.array([100, 50, 100, 50]), AROUND)
         assert (cells == wanted).all()
+
+
+def test_what_lies_at_the_edge_of_the_picture_is_looked_at_in_the_whole_tile(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    """What the edge cuts looks like an object only with nothing beside it."""
+    detector = toy(tmp_path, pool, "red", 20)
+    left, beyond = View(1, 0, 50, SIDE, SIDE, 2000, 1400), View(1, 1000 - SIDE, 50, SIDE, SIDE, 2000, 1400)
+    whole = [replace(left, wraps=True), replace(left, x=100), left, beyond]
+    for view, edge in zip(whole, (False, False, True, True), strict=True):
+        x = SIDE - 25 if view == beyond else 5
+        xyxy = 2 * np.array([[x + view.x, 300 + view.y, x + 20 + view.x, 320 + view.y]])
+        box = replace(found(0, 0, 0.9), xyxy=xyxy.astype(np.float32))
+        ((_, ((_, cells),)),) = second_looks([(view, detector, no_cells(SIDE, SIDE))], [box], ("red/1",))
+        assert cells.all() == edge
 
 
 def of_size() -> dict[str, int]:
