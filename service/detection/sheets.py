@@ -10,7 +10,7 @@ from service.imaging.sphere_views import AnyView
 from service.imaging.views import PAD
 
 GAP = 32
-"""Pixels of gray between patches: beside what lies at the edge of a picture there is to be nothing else."""
+"""Pixels of gray beside patches that are parts of tiles: what lies at their edges is to have nothing else beside it."""
 
 WAITING = 3
 """Sheets' worth of parts that are gathered before they are laid out: the more, the fuller the sheets."""
@@ -24,6 +24,11 @@ class Patch:
     x: int
     y: int
     pixels: Tiles
+
+    @property
+    def gap(self) -> int:
+        """Pixels that are left free beside it; none beside the whole of a small view, which overlaps others amply."""
+        return 0 if self.pixels.shape[:2] == (self.view.height, self.view.width) else GAP
 
     @property
     def area(self) -> int:
@@ -115,10 +120,10 @@ def lay_out(patches: Sequence[Patch], width: int, height: int) -> list[Sheet]:
                 used.append(0)
                 placed.append([])
             shelf = _Shelf(number, used[number])
-            used[number] += high + GAP
+            used[number] += high + patch.gap
             shelves.append(shelf)
         placed[shelf.sheet].append((patch, (shelf.filled, shelf.y)))
-        shelf.filled += wide + GAP
+        shelf.filled += wide + patch.gap
     return [Sheet(tuple(p for p, _ in each), tuple(c for _, c in each), width, height) for each in placed]
 
 
