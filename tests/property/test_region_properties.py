@@ -42,7 +42,12 @@ def test_rectangles_hold_every_marked_cell_and_do_not_overlap(width: int, height
     assert found == [(0, 0, width, height)] or times.sum() <= (MOST + 0.01) * cells.size * CELL**2
 
 
-@given(st.floats(-50, 380), st.floats(-50, 300), st.floats(0, 200), st.floats(0, 200), st.floats(0, 100))
+def quarters(least: int, most: int) -> st.SearchStrategy[float]:
+    """Pixels and quarters of pixels."""
+    return st.integers(4 * least, 4 * most).map(lambda v: v / 4)
+
+
+@given(quarters(-50, 380), quarters(-50, 300), quarters(0, 200), quarters(0, 200), quarters(0, 100))
 def test_a_box_marks_the_cells_that_it_touches(x: float, y: float, width: float, height: float, margin: float) -> None:
     cells = no_cells(WIDTH, HEIGHT)
     mark(cells, [(x, y, x + width, y + height)], margin)
