@@ -20,7 +20,7 @@ from service.models.catalog import ModelSpec
 from service.policy import Policy
 
 Looked = tuple[AnyView, Detector, Bools]
-"""A view, and the cells of its tile that a detector was asked about, where those are not all."""
+"""A view, and the cells of its tile that a detector was asked about."""
 
 SecondLook = tuple[AnyView, list[tuple[Detector, Bools]]]
 """A view, and the cells of its tile that detectors are to be asked about."""
@@ -60,12 +60,10 @@ class Gate:
     async def cells(
         self, views: Sequence[AnyView], tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]
     ) -> list[Bools]:
-        """For each of `detectors`, the cells of `tiles` (N, height, width, 3) of `views` to be searched.
+        """For each of `detectors`, (N, rows, columns): the cells to be searched of the `tiles` of `views`.
 
-        (N, rows, columns) each.
-
-        All, for those whose labels are not in `gated`, and where the gate sees more than it has words for. Raises as
-        `Detector.detect`.
+        `tiles`: (N, height, width, 3). All cells, for those whose labels are not in `gated`, and where the gate sees
+        more than it has words for. Raises as `Detector.detect`.
         """
         answer = await self._detector.detect(tiles)
         labels = np.zeros(answer.scores.shape, np.int32) if answer.labels is None else answer.labels

@@ -1,12 +1,15 @@
 """Marked cells become rectangles, and parts of tiles lie side by side on sheets: nothing lost, nothing twice."""
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.detection.detector import TileBoxes
 from service.detection.regions import CELL, MOST, mark, no_cells, rectangles
-from service.detection.sheets import Patch, Sheets, lay_out
+from service.detection.sheets import GAP, Patch, Sheets, lay_out
 from service.imaging.views import View
 
 VIEW = View(0, 0, 0, 320, 256, 3000, 2000)
@@ -75,8 +78,21 @@ def test_every_patch_lies_on_one_sheet_and_none_over_another(given_sizes: list[t
         for each, (x, y) in zip(sheet.patches, sheet.corners, strict=True):
             height, width = each.pixels.shape[:2]
             assert (tile[0, y : y + height, x : x + width] == each.pixels).all()
+        for (one, (x, y)), (_, (other_x, other_y)) in permutations(zip(sheet.patches, sheet.corners, strict=True), 2):
+            height, width = one.pixels.shape[:2]
+            assert not (x <= other_x < x + width + one.gap and y <= other_y < y + height + one.gap)
     area = sum(each.area for each in patches)
-    assert len(sheets) <= 3 * area / (WIDTH * HEIGHT) + 1
+    assert len(sheets) <= len(patches)
+    assert area <= len(sheets) * WIDTH * HEIGHT
+
+
+def test_four_views_of_half_a_tile_fill_a_sheet_and_as_large_parts_lie_alone() -> None:
+    view = View(0, 0, 0, WIDTH // 2, HEIGHT // 2, 3000, 2000)
+    views = [replace(patch(number, WIDTH // 2, HEIGHT // 2), view=view) for number in range(4)]
+    assert len(lay_out(views, WIDTH, HEIGHT)) == 1
+    assert len(lay_out([replace(each, view=VIEW) for each in views], WIDTH, HEIGHT)) == 4
+    assert {each.gap for each in views} == {0}
+    assert replace(views[0], view=VIEW).gap == GAP
 
 
 @given(sizes)
