@@ -101,19 +101,20 @@ def train(
 @app.command()
 def average(
     output: Annotated[Path, typer.Argument(help="Checkpoint to write.")],
-    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints of runs from the same start.")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="Checkpoints of runs from the same start, of one stage.")],
+    share: Annotated[list[float] | None, typer.Option(help="Of each of them in the mean; equal if not given.")] = None,
 ) -> None:
     """Write the mean of several runs, which cost time side by side and nothing when used."""
     from training.soup import average as mean
 
-    mean(checkpoints, output)
+    mean(checkpoints, output, share or ())
 
 
 @app.command()
 def propose(
     cache: Annotated[Path, typer.Argument(help="What `decode` wrote.")],
-    places: Annotated[Path, typer.Argument(help="Folder for the places; 9 kB each.")],
-    count: Annotated[int, typer.Option(help="How many places, altogether.")] = 400_000,
+    places: Annotated[Path, typer.Argument(help="Folder for the places; 18 kB each.")],
+    count: Annotated[int, typer.Option(help="How many places, altogether.")] = 300_000,
     workers: Workers = 2,
     fonts: FontFolder = SYSTEM_FONTS,
     network: Annotated[Path, typer.Option(help="First network, ONNX.")] = RELEASED / "plate/source/network.onnx",
@@ -138,7 +139,7 @@ def train_second(
         Path | None, typer.Option(help="Checkpoint whose sure verdicts against the labels keep places out.")
     ] = None,
     minutes: Minutes = 30.0,
-    rate: Rate = 2e-3,
+    rate: Rate = 1e-3,
     device: Device = "cpu",
     threads: Threads = 2,
     seed: Annotated[int, typer.Option()] = 5,

@@ -34,13 +34,13 @@ class SecondPlan:
     """How to train: `minutes` with warm-up and cosine."""
 
     minutes: float
-    rate: float = 2e-3
+    rate: float = 1e-3
     warmup: int = 100
     decay: float = 0.02
     average: float = 0.999
     device: str = "cpu"
     seed: int = 5
-    report_every: int = 500
+    report_every: int = 200
 
 
 def fit_second(places: Places, plan: SecondPlan, output: Path, report: Report, start: Path | None = None) -> int:
@@ -50,10 +50,15 @@ def fit_second(places: Places, plan: SecondPlan, output: Path, report: Report, s
     """
     pools, quota = _usable(places)
     rng = np.random.default_rng(plan.seed)
-    judge = (read_judge(start) if start else Judge()).train().to(plan.device)
+    judge = (read_judge(start) if start else Judge.pretrained()).train().to(plan.device)
     judge.to(memory_format=torch.channels_last)
     average = copy.deepcopy(judge).eval()
-    optimizer = torch.optim.AdamW(judge.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay)
+    optimizer = torch.optim.AdamW(
+        [each for each in judge.parameters() if each.requires_grad],
+        plan.rate,
+        betas=(0.9, 0.99),
+        weight_decay=plan.decay,
+    )
     began, step, sums = time.monotonic(), 0, torch.zeros(3)
     while (progress := (time.monotonic() - began) / 60 / plan.minutes) < 1:
         set_rate(optimizer, plan.rate, plan.warmup, step, progress)

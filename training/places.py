@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.proposals import DRAWN, Proposals
 
-PART = 20_000
+PART = 10_000
 """Places in one file."""
 PLATE, OTHER, UNSURE = 0.5, 0.1, 0.2
 """IoU from which a place is a plate, up to which it is none, and share of it in what is unclear from which it is
@@ -34,14 +34,14 @@ def write(proposals: Iterator[Proposals], folder: Path, name: str, count: int) -
 
 
 class Places:
-    """All places of a folder: labels in memory, pixels mapped."""
+    """All places of a folder, in memory: they are drawn in no order, which a mapped file would be read slowly for."""
 
     def __init__(self, folder: Path) -> None:
         self.score, self.overlap, self.unclear, self.offsets, self.sides = (
             np.concatenate([np.load(file) for file in sorted(folder.glob(f"*.{name}.npy"))])
             for name in ("score", "overlap", "unclear", "offsets", "sides")
         )
-        self._pixels = [np.load(file, mmap_mode="r") for file in sorted(folder.glob("*.pixels.npy"))]
+        self._pixels = [np.load(file) for file in sorted(folder.glob("*.pixels.npy"))]
         self._begins = np.cumsum([0, *map(len, self._pixels)])
 
     def __len__(self) -> int:

@@ -1,17 +1,32 @@
 """The second stage's network: one place at a time, cut out at one size, is it a plate and where are its sides.
 
-A small residual network (He et al., 2015) of 3 × 3 convolutions with ReLU, channels multiples of 8.
+Features from ImageNet (`training/mobile.py`), and two layers of its own behind them.
 """
 
 from pathlib import Path
+from typing import Self
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from service.models.second_stage import HEIGHT, JUDGMENT, PATCHES, SIZES, UNIT, WIDTH
-from training.network import OFFSET, OPSET, SHRINK, Residual, conv, read_checkpoint
+from training.mobile import (
+    CHANNELS,
+    OFFSET,
+    SHRINK,
+    STRIDE,
+    evenly_padded,
+    features,
+    imagenet,
+    load_pretrained,
+    strides_padded_behind,
+)
+from training.network import OPSET, read_checkpoint
 
+FROZEN = 7
+"""Modules of the features that are not trained: the stem and two of the five stages."""
 STEP = 0.1
 """Widths or heights of the box per unit of the four outputs behind the logit."""
 
@@ -21,21 +36,33 @@ class Judge(nn.Module):
 
     The output: logit, then offsets of the sides x1, y1, x2, y2 in `STEP` widths and heights. The latter are there to
     learn by: the detector does not move its boxes, which are as good (decision 18).
+
+    The first FROZEN modules of the features stay as they were learned on ImageNet: edges and colors are the same
+    everywhere, and at their size they take most of the time of a training.
     """
 
-    def __init__(self, channels: tuple[int, int, int, int] = (24, 48, 80, 128), hidden: int = 128) -> None:
+    def __init__(self, hidden: int = 128) -> None:
         super().__init__()
-        a, b, c, d = channels
-        self.body = nn.Sequential(
-            conv(3, a, stride=2), conv(a, b, stride=2), Residual(b),
-            conv(b, c, stride=2), Residual(c), conv(c, d, stride=2), Residual(d),
-        )  # fmt: skip
-        self.fc = nn.Linear(d * (HEIGHT // 16) * (WIDTH // 16) + 2, hidden)
+        self.body = features()
+        self.fc = nn.Linear(CHANNELS * (HEIGHT // STRIDE) * (WIDTH // STRIDE) + 2, hidden)
         self.out = nn.Linear(hidden, 5)
         self.dropout = nn.Dropout(0.3)
+        self.body[:FROZEN].requires_grad_(False)
+
+    @classmethod
+    def pretrained(cls) -> Self:
+        """One that knows ImageNet. Raises what `load_pretrained` raises, ModuleNotFoundError without the package."""
+        judge = cls()
+        load_pretrained(judge.body, imagenet())
+        return judge
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.body[:FROZEN].eval()
+        return self
 
     def forward(self, patches: Tensor, sizes: Tensor) -> Tensor:
-        seen = self.body(patches * SHRINK + OFFSET).flatten(1)
+        seen = self.body[FROZEN:](self.body[:FROZEN](patches * SHRINK + OFFSET)).flatten(1)
         return torch.as_tensor(self.out(self.dropout(functional.relu(self.fc(torch.cat([seen, sizes], 1))))))
 
 
@@ -66,7 +93,7 @@ def judge_onnx(checkpoint: Path, target: Path) -> None:
     """Writes the network of `checkpoint`, normalization folded, as `target`; the number of places is free."""
     places = {0: "places"}
     torch.onnx.export(
-        _Published(read_judge(checkpoint)).eval(),
+        evenly_padded(_Published(read_judge(checkpoint)).eval()),
         (torch.zeros(2, 3, HEIGHT, WIDTH), torch.zeros(2, 2)),
         str(target),
         input_names=[PATCHES, SIZES],
@@ -75,3 +102,6 @@ def judge_onnx(checkpoint: Path, target: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
+    model = onnx.load(target)
+    strides_padded_behind(model)
+    onnx.save(model, target)

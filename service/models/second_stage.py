@@ -9,26 +9,29 @@ What is cut out is sampled bilinearly at twice the size and averaged (RoIAlign w
 others of its batch.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, compose, helper, numpy_helper
 
 from service.models.contract import SLOTS, TILE, finished, part
 
-PLACES = 24
-"""Boxes per tile that are looked at again; those that follow keep the score that they have."""
+PLACES, AT_ONCE = 24, 8
+"""Boxes per tile that are looked at again, and so many at a time: the next ones only if one of them is worth it. Those
+that follow keep the score that they have."""
 
-WIDTH, HEIGHT = 64, 48
+WIDTH, HEIGHT = 96, 64
 """What is cut out, in pixels, as the second network sees it."""
 
-AROUND_X, AROUND_Y = 2.0, 2.5
+AROUND_X, AROUND_Y = 2.4, 3.6
 """Sides of what is cut out, in sides of the box."""
 
 SAMPLES_X, SAMPLES_Y = 2 * WIDTH, 2 * HEIGHT
 UNIT = 16.0
 """Width and height of a box in tile pixels are given to the second network as the logarithm of so many."""
 
-LEAST = 0.15
+LEAST = 0.2
 """A proposal that scores less is not looked at again, and a batch without any other skips all of it."""
 
 PATCHES, SIZES, JUDGMENT = "patches", "sizes", "judgment"
@@ -41,35 +44,32 @@ SHARE = 0.5
 """Power of the second stage's probability in the score; the first stage's score has the rest."""
 
 
+_ENDS = (*range(AT_ONCE, PLACES + 1, AT_ONCE), SLOTS)
+"""Where the places that are looked at together end, and all that follow."""
+
+
 def _steps(count: int) -> str:
     """Middles of `count` equal parts of a side, from -0.5 to 0.5."""
     return ", ".join(repr((k + 0.5) / count - 0.5) for k in range(count))
 
 
-_SECOND = f"""
-second (float[batch, 3, {TILE}, {TILE}] image, float[batch, {SLOTS}, 4] boxes, float[batch, {SLOTS}] scores)
-    => (float[places, 3, {HEIGHT}, {WIDTH}] {PATCHES}, float[places, 2] {SIZES},
-        float[batch, {SLOTS}, 4] all_boxes, float[batch, {PLACES}] believed,
-        float[batch, {SLOTS - PLACES}] further_scores)
+_CUT = f"""
+cut (float[batch, 3, {TILE}, {TILE}] image, float[batch, {AT_ONCE}, 4] proposed)
+    => (float[places, 3, {HEIGHT}, {WIDTH}] {PATCHES}, float[places, 2] {SIZES})
 <
     int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}},
-    int64[1] places = {{{PLACES}}}, int64[1] slots = {{{SLOTS}}},
     float half = {{0.5}}, float edge = {{1.0}}, float zero = {{0.0}}, float[2] around = {{{AROUND_X}, {AROUND_Y}}},
     float to_grid = {{{2 / TILE}}}, float per_unit = {{{1 / UNIT}}}, float least_side = {{1.0}},
     float[{SAMPLES_X}] steps_x = {{{_steps(SAMPLES_X)}}}, float[{SAMPLES_Y}] steps_y = {{{_steps(SAMPLES_Y)}}},
-    int64[4] as_row = {{0, {PLACES}, 1, {SAMPLES_X}}}, int64[4] as_column = {{0, {PLACES}, {SAMPLES_Y}, 1}},
-    int64[4] below_each_other = {{0, {PLACES * SAMPLES_Y}, {SAMPLES_X}, 2}},
-    int64[5] apart = {{0, 3, {PLACES}, {HEIGHT}, {WIDTH}}}, int64[4] one_by_one = {{-1, 3, {HEIGHT}, {WIDTH}}},
+    int64[4] as_row = {{0, {AT_ONCE}, 1, {SAMPLES_X}}}, int64[4] as_column = {{0, {AT_ONCE}, {SAMPLES_Y}, 1}},
+    int64[4] below_each_other = {{0, {AT_ONCE * SAMPLES_Y}, {SAMPLES_X}, 2}},
+    int64[5] apart = {{0, 3, {AT_ONCE}, {HEIGHT}, {WIDTH}}}, int64[4] one_by_one = {{-1, 3, {HEIGHT}, {WIDTH}}},
     int64[2] pairs = {{-1, 2}}
 >
 {{
-    proposed = Slice(boxes, none, places, one)
-    believed = Slice(scores, none, places, one)
-    further_scores = Slice(scores, places, slots, one)
     low = Slice(proposed, none, two, two)
     high = Slice(proposed, two, four, two)
     size = Sub(high, low)
-    all_boxes = Identity(boxes)
     twice = Add(low, high)
     middle = Mul(twice, half)
     from_corner = Mul(middle, to_grid)
@@ -106,13 +106,11 @@ second (float[batch, 3, {TILE}, {TILE}] image, float[batch, {SLOTS}, 4] boxes, f
 }}
 """
 
-_SETTLE = f"""
-settle (float[places, 1] {JUDGMENT}, float[batch, {SLOTS}, 4] all_boxes, float[batch, {PLACES}] believed,
-        float[batch, {SLOTS - PLACES}] further_scores)
-    => (float[batch, {SLOTS}, 4] settled_boxes, float[batch, {SLOTS}] settled_scores)
+_FUSE = f"""
+fuse (float[places, 1] {JUDGMENT}, float[batch, {AT_ONCE}] believed) => (float[batch, {AT_ONCE}] fused)
 <
-    int64[1] two = {{2}}, int64[1] slots = {{{SLOTS}}}, int64[2] per_tile = {{-1, {PLACES}}},
-    float share = {{{SHARE}}}, float rest = {{{1 - SHARE}}}, float least = {{{LEAST}}}
+    int64[2] per_tile = {{-1, {AT_ONCE}}}, float share = {{{SHARE}}}, float rest = {{{1 - SHARE}}},
+    float least = {{{LEAST}}}
 >
 {{
     probability = Sigmoid({JUDGMENT})
@@ -122,11 +120,18 @@ settle (float[places, 1] {JUDGMENT}, float[batch, {SLOTS}, 4] all_boxes, float[b
     both = Mul(own, before)
     likely = GreaterOrEqual(believed, least)
     fused = Where(likely, both, believed)
-    all_scores = Concat<axis = 1>(fused, further_scores)
-    settled_scores, best = TopK<axis = 1, largest = 1, sorted = 1>(all_scores, slots)
+}}
+"""
+
+_SETTLE = f"""
+settle (float[batch, {SLOTS}] all_scores, float[batch, {SLOTS}, 4] all_boxes)
+    => (float[batch, {SLOTS}, 4] boxes, float[batch, {SLOTS}] scores)
+<int64[1] two = {{2}}, int64[1] slots = {{{SLOTS}}}>
+{{
+    scores, best = TopK<axis = 1, largest = 1, sorted = 1>(all_scores, slots)
     index = Unsqueeze(best, two)
     indices = Concat<axis = 2>(index, index, index, index)
-    settled_boxes = GatherElements<axis = 1>(all_boxes, indices)
+    boxes = GatherElements<axis = 1>(all_boxes, indices)
 }}
 """
 
@@ -142,39 +147,58 @@ def add_second_stage(first: bytes, image: str, second: ModelProto) -> bytes:
     del graph.value_info[:]  # they are inferred anew
     for node in graph.node:
         node.output[:] = [PROPOSALS.get(name, name) for name in node.output]
-    highest, least, again = "second/highest", "second/least", "second/again"
-    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), least))
+    for at in (0, 1, *_ENDS):
+        graph.initializer.append(numpy_helper.from_array(np.array([at]), f"second/{at}"))
+    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), "second/least"))
+    for k, (begin, end) in enumerate(pairwise((0, *_ENDS))):
+        for name, whole in PROPOSALS.items() if end <= PLACES else [("scores", PROPOSALS["scores"])]:
+            bounds = [whole, f"second/{begin}", f"second/{end}", "second/1", "second/1"]
+            graph.node.append(helper.make_node("Slice", bounds, [f"second/{name}/{k}"]))
+    look, settle = _look(second), part(_SETTLE).graph
+    graph.initializer.extend([*look.initializer, *settle.initializer])  # once, and every branch reads them
+    judged = [_judged(graph, look, image, k) for k in range(len(_ENDS) - 1)]
     graph.node.extend(
         [
-            helper.make_node("ReduceMax", [PROPOSALS["scores"]], [highest], keepdims=0),
-            helper.make_node("Greater", [highest, least], [again]),
-            helper.make_node("If", [again], list(PROPOSALS), then_branch=_looked(second, image), else_branch=_as_is()),
+            helper.make_node("Concat", [*judged, f"second/scores/{len(judged)}"], ["all_scores"], axis=1),
+            helper.make_node("Identity", [PROPOSALS["boxes"]], ["all_boxes"]),
+            *settle.node,
         ]
     )
     return finished(model)
 
 
-def _looked(second: ModelProto, image: str) -> GraphProto:
-    """Cut out, judged and settled; its inputs are values of the graph around it."""
+def _look(second: ModelProto) -> GraphProto:
+    """Cut out, judged and fused: `image`, `proposed` and `believed` → `fused`."""
     judge = compose.add_prefix(second, "judge/", rename_inputs=False, rename_outputs=False)
-    handed_on = ("all_boxes", "believed", "further_scores")
-    stage = compose.merge_models(
-        part(_SECOND), judge, [(each, each) for each in (PATCHES, SIZES)], outputs=[*handed_on, JUDGMENT]
-    )
-    stage = compose.merge_models(stage, part(_SETTLE), [(each, each) for each in (*handed_on, JUDGMENT)])
-    outer = PROPOSALS | {"image": image}
-    for node in stage.graph.node:
-        node.input[:] = [outer.get(name, name) for name in node.input]
-    return helper.make_graph(
-        stage.graph.node, "looked_again", [], stage.graph.output, initializer=stage.graph.initializer
-    )
+    cut = compose.merge_models(part(_CUT), judge, [(each, each) for each in (PATCHES, SIZES)])
+    return compose.merge_models(cut, part(_FUSE), [(JUDGMENT, JUDGMENT)]).graph
 
 
-def _as_is() -> GraphProto:
-    shapes: dict[str, list[str | int | None]] = {"boxes": ["batch", SLOTS, 4], "scores": ["batch", SLOTS]}
-    return helper.make_graph(
-        [helper.make_node("Identity", [name], [f"as_is/{own}"]) for own, name in PROPOSALS.items()],
-        "as_is",
-        [],
-        [helper.make_tensor_value_info(f"as_is/{own}", TensorProto.FLOAT, shapes[own]) for own in PROPOSALS],
+def _judged(graph: GraphProto, look: GraphProto, image: str, k: int) -> str:
+    """Appends the second look at the `k`-th places to `graph`; the name of their scores, (batch, AT_ONCE)."""
+    scores, highest, again, judged = (f"second/{name}/{k}" for name in ("scores", "highest", "again", "judged"))
+    names = {output: f"second/{k}/{output}" for node in look.node for output in node.output}
+    names |= {"image": image, "proposed": f"second/boxes/{k}", "believed": scores}
+    looked = GraphProto()
+    looked.CopyFrom(look)
+    for node in looked.node:
+        node.name = f"second/{k}/{node.name}" if node.name else ""
+        node.input[:] = [names.get(each, each) for each in node.input]
+        node.output[:] = [names.get(each, each) for each in node.output]
+    shape = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", AT_ONCE])
+        for name in (names["fused"], f"as_is/{k}")
+    ]
+    as_is = helper.make_node("Identity", [scores], [shape[1].name])
+    branches = {
+        "then_branch": helper.make_graph(looked.node, f"looked_again_{k}", [], shape[:1]),
+        "else_branch": helper.make_graph([as_is], f"as_is_{k}", [], shape[1:]),
+    }
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", [scores], [highest], keepdims=0),
+            helper.make_node("GreaterOrEqual", [highest, "second/least"], [again]),
+            helper.make_node("If", [again], [judged], **branches),
+        ]
     )
+    return judged

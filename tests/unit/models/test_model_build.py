@@ -34,21 +34,21 @@ def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
 def test_building_gives_the_very_bytes_of_the_catalog(plate_only: Path) -> None:
     told: list[str] = []
     (spec,) = build_models(plate_only, told.append)
-    file = plate_only / "plate" / "2" / "model.onnx"
+    file = plate_only / "plate" / "3" / "model.onnx"
     assert sha256_of(file) == spec.sha256
-    assert told == ["plate/2: building"]
+    assert told == ["plate/3: building"]
     before = file.stat().st_mtime_ns
     build_models(plate_only, told.append)
-    assert told[1:] == ["plate/2: already there"]
+    assert told[1:] == ["plate/3: already there"]
     assert file.stat().st_mtime_ns == before
 
 
 def test_a_damaged_file_is_built_again(plate_only: Path) -> None:
     build_models(plate_only, silent)
-    file = plate_only / "plate" / "2" / "model.onnx"
+    file = plate_only / "plate" / "3" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     (problem,) = verify_files(Catalog.read(plate_only))
-    assert str(problem).startswith("plate/2: the file's SHA-256 is")
+    assert str(problem).startswith("plate/3: the file's SHA-256 is")
     build_models(plate_only, silent)
     assert verify_files(Catalog.read(plate_only)) == []
 

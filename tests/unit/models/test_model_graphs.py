@@ -174,5 +174,5 @@ def test_a_face_is_found_less_well_in_bgr(catalog: Catalog) -> None:
 
 def test_the_repository_of_the_project_is_meant(catalog: Catalog) -> None:
     assert catalog.root == ROOT / "model_repository"
-    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/2"]
+    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/3"]
     assert {spec.max_detections for spec in catalog.specs} == {SLOTS}

@@ -1,5 +1,8 @@
 """The second look at proposals: what is cut out, how both verdicts become one, and when nothing is looked at."""
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -94,12 +97,11 @@ def patch(tile: npt.NDArray[np.uint8], box: tuple[float, float, float, float]) -
 
 def test_places_are_cut_out_around_their_boxes_and_beyond_the_tile_is_black() -> None:
     places = [(200.0, 300.0, 260.5, 320.25), (-9.0, 4.0, 25.0, 18.0), (610.0, 600.0, 700.0, 680.0)]
-    boxes, scores = proposals(places, [0.9, 0.5, 0.4])
+    boxes, _ = proposals(places, [0.9, 0.5, 0.4])
     tile = street()
     image = tile[None].transpose(0, 3, 1, 2).astype(np.float32)
-    answer = session(part(stage._SECOND).SerializeToString()).run(
-        [stage.PATCHES, stage.SIZES], {"image": image, "boxes": boxes, "scores": scores}
-    )
+    cut = session(part(stage._CUT).SerializeToString())
+    answer = cut.run([stage.PATCHES, stage.SIZES], {"image": image, "proposed": boxes[:, : stage.AT_ONCE]})
     for k, place in enumerate(places):
         # OpenCV rounds positions to a 32nd of a pixel.
         difference = np.abs(np.asarray(answer[0])[k] - patch(tile, place))
@@ -151,6 +153,19 @@ def test_a_tile_is_answered_the_same_alone_and_beside_others() -> None:
     np.testing.assert_array_equal(np.asarray(expected[1])[0], low[0])
     np.testing.assert_array_equal(np.asarray(expected[0])[0, :2], places)
     assert np.asarray(found[1])[0, 0] > high[0, 0], "the first tile was looked at again"
+
+
+@pytest.mark.parametrize(("likely", "looks"), [(0, 0), (1, 1), (8, 1), (9, 2), (24, 3), (40, 3)])
+def test_places_are_looked_at_while_there_is_a_likely_one(likely: int, looks: int, tmp_path: Path) -> None:
+    scores = [0.7] * likely + [stage.LEAST - 0.01]
+    places = [(float(k * 2), 50.0, float(k * 2 + 30), 66.0) for k in range(len(scores))]
+    content = stage.add_second_stage(first(*proposals(places, scores)), "image", judge())
+    options = ort.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+    observed = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    observed.run(None, {"tiles": np.zeros((1, TILE, TILE, 3), np.uint8)})
+    events = json.loads(Path(observed.end_profiling()).read_text(encoding="utf-8"))
+    assert sum(each.get("args", {}).get("op_name") == "GridSample" for each in events) == looks
 
 
 def test_half_precision_leaves_the_second_stage_alone() -> None:

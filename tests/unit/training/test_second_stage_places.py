@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from service.models import second_stage
 from service.models.catalog import Catalog
-from service.models.contract import SLOTS, TILE, part
+from service.models.contract import TILE, part
 from service.models.platenet import SOURCE
 from training.fonts import Fonts
 from training.photographs import Photographs, boxes
@@ -31,13 +31,11 @@ def test_a_place_is_cut_out_as_the_graph_does_it() -> None:
     rng = np.random.default_rng(1)
     tile = np.repeat(np.repeat(rng.integers(0, 256, (TILE // 8, TILE // 8, 3), dtype=np.uint8), 8, 0), 8, 1)
     places = boxes([[100.5, 200, 180, 224], [-10, -4, 30, 12], [600, 610, 660, 655]])
-    proposed, scores = np.tile(places[:1], (1, SLOTS, 1)), np.zeros((1, SLOTS), np.float32)
+    proposed = np.tile(places[:1], (1, second_stage.AT_ONCE, 1))
     proposed[0, : len(places)] = places
-    graph = ort.InferenceSession(
-        part(second_stage._SECOND).SerializeToString(), providers=["CPUExecutionProvider"]
-    )  # fmt: skip
+    graph = ort.InferenceSession(part(second_stage._CUT).SerializeToString(), providers=["CPUExecutionProvider"])
     image = tile[None].transpose(0, 3, 1, 2).astype(np.float32)
-    (patches,) = graph.run([second_stage.PATCHES], {"image": image, "boxes": proposed, "scores": scores})
+    (patches,) = graph.run([second_stage.PATCHES], {"image": image, "proposed": proposed})
     for k, place in enumerate(places):
         ours = patch(tile, place).transpose(2, 0, 1).astype(np.float32)
         assert np.abs(ours - np.asarray(patches)[k]).mean() < 1.5
