@@ -8,7 +8,7 @@ from service.detection.detector import Detector
 from service.imaging.raster import Raster
 from service.imaging.sphere import Sphere
 from service.imaging.sphere_views import AnyView, plan_sphere_views
-from service.imaging.views import View, plan_views
+from service.imaging.views import View, plan_close_ups, plan_views
 from service.policy import Policy
 
 
@@ -36,7 +36,8 @@ def plan(
 ) -> list[Job]:
     """The views of each tile size, in batches that every detector of that size takes, at most `batch` views each.
 
-    Turned views come last, and go to those detectors only that know a class which `policy` looks for in them.
+    Turned views come last, and go to those detectors only that know a class which `policy` looks for in them. Close-ups
+    of a flat picture go to those that ask for them.
     """
     by_size: dict[tuple[int, int], list[Detector]] = {}
     for detector in detectors:
@@ -48,6 +49,10 @@ def plan(
             plan_views(raster.width, raster.height, **tile) if sphere is None else plan_sphere_views(sphere, **tile)
         )
         jobs += _batches([view for view in views if not quarters_of(view)], of_size, batch)
+        for detector in of_size if sphere is None else ():
+            count = detector.spec.close_ups
+            close = plan_close_ups(raster.width, raster.height, tile_width=width, tile_height=height, count=count)
+            jobs += [Job((view,), (detector,), always=True) for view in close]
         turning = [each for each in of_size if any(map(policy.turns, each.spec.classes))]
         jobs += _batches([view for view in views if quarters_of(view)], turning, batch)
     return jobs

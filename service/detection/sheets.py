@@ -7,7 +7,7 @@ import numpy as np
 
 from service.detection.detector import TileBoxes, Tiles
 from service.imaging.sphere_views import AnyView
-from service.imaging.views import PAD
+from service.imaging.views import PAD, View
 
 GAP = 32
 """Pixels of gray beside patches that are parts of tiles: what lies at their edges is to have nothing else beside it."""
@@ -27,8 +27,9 @@ class Patch:
 
     @property
     def gap(self) -> int:
-        """Pixels that are left free beside it; none beside the whole of a small view, which overlaps others amply."""
-        return 0 if self.pixels.shape[:2] == (self.view.height, self.view.width) else GAP
+        """Pixels that are left free beside it; none beside a whole small view of a sphere: others overlap it amply."""
+        whole = self.pixels.shape[:2] == (self.view.height, self.view.width)
+        return 0 if whole and not isinstance(self.view, View) else GAP
 
     @property
     def area(self) -> int:

@@ -92,9 +92,7 @@ def plan_views(
         raise ValueError("the overlap must be smaller than the tile")
     if width < 1 or height < 1:
         raise ValueError("the picture is empty")
-    whole = 0
-    while level_side(width, whole) > tile_width or level_side(height, whole) > tile_height:
-        whole += 1
+    whole = _whole(width, height, tile_width, tile_height)
     levels = list(range(1 if effort is Effort.FAST and whole > 0 else 0, whole + 1))
     if effort is Effort.THOROUGH or (effort is Effort.BALANCED and width * height <= DOUBLED_PIXELS):
         levels.insert(0, DOUBLED)
@@ -104,6 +102,23 @@ def plan_views(
         for quarters in (0, *(TURNED if effort is Effort.THOROUGH and level != DOUBLED else ()))
         for view in _on_level(width, height, level, quarters, tile_width, tile_height, overlap)
     )
+
+
+def plan_close_ups(width: int, height: int, *, tile_width: int, tile_height: int, count: int) -> tuple[View, ...]:
+    """The whole picture on `count` further levels, for what fills it: each view has half the sides of the one before.
+
+    The first of them is half as large as the coarsest one of `plan_views`, which fits a tile.
+    """
+    whole = _whole(width, height, tile_width, tile_height)
+    return tuple(View(whole + k, 0, 0, tile_width >> k, tile_height >> k, width, height) for k in range(1, count + 1))
+
+
+def _whole(width: int, height: int, tile_width: int, tile_height: int) -> int:
+    """The first level that fits a tile."""
+    whole = 0
+    while level_side(width, whole) > tile_width or level_side(height, whole) > tile_height:
+        whole += 1
+    return whole
 
 
 def _on_level(

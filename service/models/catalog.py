@@ -7,9 +7,9 @@ was changed back, have an entry of their own, `<name>/<version>/model.json`.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.policy import Agreement, ClassPolicy, Shape
 
@@ -22,6 +22,9 @@ class ModelSpec(BaseModel):
     """A model as the catalog describes it: the contract's free parameters and the file's checksum.
 
     `threshold`, `margin`, `shape` and `agreement` are the recommended policy of each of its classes.
+
+    `close_ups`: levels, each half as large as the one before, on which it also looks for what fills a picture: so many
+    after the first that fits a tile. For detectors that know objects up to half a tile or so only.
 
     `gates`: labels of the detectors before which this model stands, see `service.detection.gate`; it detects nothing
     itself then. Empty for a detector.
@@ -42,7 +45,14 @@ class ModelSpec(BaseModel):
     margin: float
     shape: Shape
     agreement: Agreement | None = None
+    close_ups: Annotated[int, Field(ge=0, le=4)] = 0
     gates: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _close_ups_divide_the_tile(self) -> Self:
+        if self.tile_width % (32 << self.close_ups) or self.tile_height % (32 << self.close_ups):
+            raise ValueError("the tile's sides, halved for each of close_ups, must be multiples of 32")
+        return self
 
     @property
     def label(self) -> str:

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from service.detection.detector import TileBoxes
 from service.detection.regions import CELL, MOST, mark, no_cells, rectangles
 from service.detection.sheets import GAP, Patch, Sheets, lay_out
+from service.imaging.sphere import Sphere
+from service.imaging.sphere_views import plan_sphere_views
 from service.imaging.views import View
+from service.policy import Effort
 
 VIEW = View(0, 0, 0, 320, 256, 3000, 2000)
 WIDTH, HEIGHT = 320, 256
@@ -87,12 +90,17 @@ def test_every_patch_lies_on_one_sheet_and_none_over_another(given_sizes: list[t
 
 
 def test_four_views_of_half_a_tile_fill_a_sheet_and_as_large_parts_lie_alone() -> None:
-    view = View(0, 0, 0, WIDTH // 2, HEIGHT // 2, 3000, 2000)
-    views = [replace(patch(number, WIDTH // 2, HEIGHT // 2), view=view) for number in range(4)]
+    planned = plan_sphere_views(
+        Sphere.whole(4000, 2000), tile_width=WIDTH, tile_height=HEIGHT, overlap=64, effort=Effort.BALANCED
+    )
+    small = [view for view in planned if (view.width, view.height) == (WIDTH // 2, HEIGHT // 2)]
+    views = [replace(patch(number, WIDTH // 2, HEIGHT // 2), view=small[number]) for number in range(4)]
     assert len(lay_out(views, WIDTH, HEIGHT)) == 1
     assert len(lay_out([replace(each, view=VIEW) for each in views], WIDTH, HEIGHT)) == 4
     assert {each.gap for each in views} == {0}
     assert replace(views[0], view=VIEW).gap == GAP
+    close_up = View(3, 0, 0, WIDTH // 2, HEIGHT // 2, 3000, 2000)
+    assert replace(views[0], view=close_up).gap == GAP, "the picture's edge may cut what it shows"
 
 
 @given(sizes)

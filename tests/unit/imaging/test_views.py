@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.imaging.raster import ColorModel, Raster, upright_view
-from service.imaging.views import DOUBLED, PAD, Pyramid, View, plan_views, to_picture
+from service.imaging.views import DOUBLED, PAD, Pyramid, View, plan_close_ups, plan_views, to_picture
 from service.policy import Effort
 
 RNG = np.random.default_rng(7)
@@ -49,6 +49,16 @@ def test_the_last_level_shows_the_whole_picture_in_one_tile():
     last = planned[-1]
     assert [v.level for v in planned].count(last.level) == 1
     assert last.level_size == (500, 375)
+
+
+@pytest.mark.parametrize(("width", "height"), [(4000, 3000), (641, 20), (640, 640), (3, 1), (5121, 9)])
+def test_close_ups_show_the_whole_picture_smaller_and_smaller(width, height):
+    planned = plan_views(width, height, tile_width=640, tile_height=640, overlap=96, effort=Effort.FAST)
+    close = plan_close_ups(width, height, tile_width=640, tile_height=640, count=2)
+    assert [view.level for view in close] == [planned[-1].level + 1, planned[-1].level + 2]
+    assert [(view.x, view.y, view.width, view.height) for view in close] == [(0, 0, 320, 320), (0, 0, 160, 160)]
+    assert all(side <= view.width for view in close for side in view.level_size)
+    assert plan_close_ups(width, height, tile_width=640, tile_height=640, count=0) == ()
 
 
 @pytest.mark.parametrize(("width", "height", "overlap"), [(0, 10, 16), (10, 10, 64), (10, 10, -1)])
