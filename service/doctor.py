@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from service.app.detectors import open_detectors
+from service.app.detectors import as_computed, open_detectors
 from service.app.failure import StartError
 from service.app.records import connect, read_signer, retention_of
 from service.app.serving import tls_files
@@ -107,8 +107,11 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
         for problem in problems:
             yield Finding("models", False, f"{problem}; run 'veil models build'")
         return
+    catalog = as_computed(settings, catalog)
     if embedded:
-        yield Finding("models", True, ", ".join(f"{s.label} matches its checksum" for s in catalog.wanted))
+        reduced = {spec.label: ", in 8 bits" for spec in catalog.wanted if spec.label in catalog.eight_bits}
+        listed = (f"{spec.label} matches its checksum{reduced.get(spec.label, '')}" for spec in catalog.wanted)
+        yield Finding("models", True, "; ".join(listed))
     try:
         async with open_detectors(settings, catalog) as detectors:
             for detector in detectors:

@@ -54,6 +54,7 @@ def release(
         judge_onnx(second, folder / platenet.SECOND)
     content = platenet.from_folder(folder)
     description = json.loads((template / "plate" / "model.json").read_text(encoding="utf-8"))
+    description.pop("int8", None)  # `veil models calibrate` makes that of the new file
     description["sha256"] = hashlib.sha256(content).hexdigest()
     if threshold is not None:
         description["threshold"] = round(threshold, 3)

@@ -10,6 +10,7 @@ from typing import Literal
 from service.app.failure import StartError
 from service.detection.detector import Detector
 from service.detection.embedded import OnnxDetector
+from service.detection.processor import multiplies_bytes
 from service.detection.proven import ProvenDetector
 from service.detection.tiled import TiledDetection
 from service.detection.turns import TurnPool
@@ -17,14 +18,14 @@ from service.detection.versions import VersionedDetector
 from service.models.catalog import Catalog, ModelSpec
 from service.models.golden import Golden
 from service.models.verify import verify_file, verify_files
-from service.settings import Engine, Settings
+from service.settings import EmbeddedPrecision, Engine, Settings
 
 AHEAD = 2
 """Tiles that are ready before a thread is."""
 
 
 def read_catalog(settings: Settings) -> Catalog:
-    """The model catalog, its files checked against their checksums."""
+    """The model catalog as the configured engine computes it, its files checked against their checksums."""
     try:
         catalog = Catalog.read(settings.models.repository)
     except (OSError, ValueError) as error:
@@ -34,7 +35,16 @@ def read_catalog(settings: Settings) -> Catalog:
         if problems:
             listed = "\n  ".join(str(problem) for problem in problems)
             raise StartError(f"The model files are not the ones of the catalog:\n  {listed}\nRun 'veil models build'.")
-    return catalog
+    return as_computed(settings, catalog)
+
+
+def as_computed(settings: Settings, catalog: Catalog) -> Catalog:
+    """`catalog` with the files that the configured engine takes: the embedded one those in 8 bits, where they pay."""
+    detection = settings.detection
+    if detection.engine is not Engine.EMBEDDED or detection.precision is EmbeddedPrecision.FP32:
+        return catalog
+    chosen = detection.precision is EmbeddedPrecision.INT8 or multiplies_bytes()
+    return catalog.in_eight_bits() if chosen else catalog
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service.app.detectors import as_computed
 from service.app.failure import StartError
 from service.commands.console import err, out, plain_errors, settings_now, table
 from service.models.catalog import Catalog, ModelError
@@ -67,7 +68,7 @@ def models_golden(
             for label in asyncio.run(write_golden(settings, catalog)):
                 out.print(f"{label}: wrote its golden answers")
             return
-        wrong = asyncio.run(check_golden(settings, catalog))
+        wrong = asyncio.run(check_golden(settings, as_computed(settings, catalog)))
     for label, difference in wrong.items():
         text = "answers as it must" if difference is None else difference
         (out if difference is None else err).print(f"{label}: {text}", markup=False, soft_wrap=True)
@@ -121,6 +122,29 @@ def models_variants(
             asyncio.run(write_golden(settings, made))
             for spec in made.specs:
                 out.print(f"{each}  {spec.label}  {spec.sha256}", soft_wrap=True)
+
+
+@app.command("calibrate")
+def models_calibrate(
+    pictures: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of pictures like yours.")],
+    names: Annotated[list[str] | None, typer.Option("--model", help="Models; all detectors by default.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Tiles to calibrate by, at most.")] = 200,
+) -> None:
+    """Make the catalog's detectors in 8 bits for processors anew, as the embedded engine takes them."""
+    from service.calibration import calibration_tiles
+    from service.golden import write_golden
+    from service.models.eight_bits import recalibrate
+
+    with plain_errors():
+        settings = settings_now()
+        catalog = read(settings)
+        if unknown := set(names or ()) - {spec.name for spec in catalog.specs}:
+            raise ModelError(f"the catalog has no {', '.join(sorted(unknown))}")
+        tiles = calibration_tiles(pictures, most, settings)
+        for spec in catalog.specs:
+            if not names or spec.name in names:
+                out.print(f"{spec.label}  {recalibrate(catalog, spec, tiles(spec))}", soft_wrap=True)
+        asyncio.run(write_golden(settings, read(settings)))
 
 
 @app.command("load")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from service.models import centerface, platenet
 from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.eight_bits import FILE as EIGHT_BITS
+from service.models.eight_bits import Calibration, in_eight_bits
 from service.models.verify import sha256_of
 
 
@@ -36,20 +38,33 @@ def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]
     Raises ModelError if a model cannot be obtained or comes out as another file, and whatever `Catalog.read` raises.
     """
     catalog = Catalog.read(root)
+    reduced = catalog.in_eight_bits()
     for spec in catalog.wanted:
         file = catalog.file(spec)
         if file.is_file() and sha256_of(file) == spec.sha256:
             progress(f"{spec.label}: already there")
         elif spec.name in RECIPES:
             progress(f"{spec.label}: building")
-            _build(spec, root / spec.name, file)
+            _put(spec, RECIPES[spec.name](root / spec.name), file)
         else:
             progress(f"{spec.label}: has no recipe and comes as a finished file")
+        if spec.int8 is not None:
+            _build_eight_bits(spec, catalog, reduced, progress)
     return list(catalog.wanted)
 
 
-def _build(spec: ModelSpec, folder: Path, file: Path) -> None:
-    content = RECIPES[spec.name](folder)
+def _build_eight_bits(spec: ModelSpec, catalog: Catalog, reduced: Catalog, progress: Callable[[str], None]) -> None:
+    (wanted,) = (each for each in reduced.wanted if each.name == spec.name)
+    file = reduced.file(wanted)
+    if file.is_file() and sha256_of(file) == wanted.sha256:
+        progress(f"{spec.label} in 8 bits: already there")
+        return
+    progress(f"{spec.label} in 8 bits: building")
+    calibration = Calibration.read(catalog.root / spec.name / EIGHT_BITS)
+    _put(wanted, in_eight_bits(catalog.file(spec).read_bytes(), calibration), file)
+
+
+def _put(spec: ModelSpec, content: bytes, file: Path) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != spec.sha256:
         raise ModelError(

@@ -26,6 +26,8 @@ class ModelSpec(BaseModel):
     `close_ups`: levels, each half as large as the one before, on which it also looks for what fills a picture: so many
     after the first that fits a tile. For detectors that know objects up to half a tile or so only.
 
+    `int8`: checksum of the same detector in 8 bits, `service.models.eight_bits`, if there is one.
+
     `gates`: labels of the detectors before which this model stands, see `service.detection.gate`; it detects nothing
     itself then. Empty for a detector.
     """
@@ -40,6 +42,7 @@ class ModelSpec(BaseModel):
     max_detections: Annotated[int, Field(ge=1, le=512)]
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    int8: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     license: str
     threshold: float
     margin: float
@@ -70,21 +73,28 @@ class ModelSpec(BaseModel):
 
 
 ENTRY = "model.json"
-OWN = frozenset({"version", "sha256", "license"})
+OWN = frozenset({"version", "sha256", "int8", "license"})
 """What may differ between accepted versions of a model: anything else is another policy, or another tile."""
 
 
 class Catalog:
     """The models of one repository folder, by name: `specs` are the wanted versions, `others` are accepted as well.
 
-    These are detectors. `gate` is the model before them, if there is one.
+    These are detectors. `gate` is the model before them, if there is one. `eight_bits`: labels of the models of which
+    the file in 8 bits is meant.
     """
 
     def __init__(
-        self, root: Path, specs: Sequence[ModelSpec], others: Sequence[ModelSpec] = (), gate: ModelSpec | None = None
+        self,
+        root: Path,
+        specs: Sequence[ModelSpec],
+        others: Sequence[ModelSpec] = (),
+        gate: ModelSpec | None = None,
+        eight_bits: frozenset[str] = frozenset(),
     ) -> None:
         self.root = root
         self.gate = gate
+        self.eight_bits = eight_bits
         self.specs = tuple(sorted(specs, key=lambda s: s.name))
         self.others = tuple(sorted(others, key=lambda s: (s.name, -int(s.version))))
 
@@ -127,6 +137,20 @@ class Catalog:
         """Every model that has a file."""
         return (*self.wanted, *self.others)
 
+    def in_eight_bits(self) -> "Catalog":
+        """The same models, in 8 bits those that have it: with that file, its checksum and its golden answers."""
+
+        def reduced(spec: ModelSpec) -> ModelSpec:
+            return spec if spec.int8 is None else spec.model_copy(update={"sha256": spec.int8})
+
+        return Catalog(
+            self.root,
+            [reduced(each) for each in self.specs],
+            [reduced(each) for each in self.others],
+            None if self.gate is None else reduced(self.gate),
+            frozenset(each.label for each in self.every if each.int8 is not None),
+        )
+
     def versions(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
         """Every accepted version of the model that `spec` is one of: the wanted one first, then the newest first."""
         return tuple(each for each in self.every if each.name == spec.name)
@@ -138,7 +162,14 @@ class Catalog:
 
     def file(self, spec: ModelSpec) -> Path:
         """The ONNX file of `spec`."""
-        return self.root / spec.name / spec.version / "model.onnx"
+        return self.root / spec.name / spec.version / ("model.int8.onnx" if self._reduced(spec) else "model.onnx")
+
+    def golden(self, spec: ModelSpec) -> Path:
+        """What `spec` must answer for known pictures: beside its catalog entry."""
+        return self.entry(spec).with_name("golden.int8.json" if self._reduced(spec) else "golden.json")
+
+    def _reduced(self, spec: ModelSpec) -> bool:
+        return spec.label in self.eight_bits
 
 
 def _read(path: Path) -> ModelSpec:

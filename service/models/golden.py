@@ -8,7 +8,6 @@ near equals does not disturb; boxes where a score reaches the model's threshold.
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -17,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.models.catalog import Catalog, ModelSpec
 
-FILE = "golden.json"
 SCORES = 16
 """How many of the best scores of a picture are kept."""
 
@@ -67,7 +65,7 @@ class Golden(BaseModel):
     @classmethod
     def read(cls, catalog: Catalog, spec: ModelSpec) -> "Golden | None":
         """The golden answers of `spec`; None if there are none. Raises ValueError, naming the file, if it is wrong."""
-        file = golden_file(catalog, spec)
+        file = catalog.golden(spec)
         try:
             text = file.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -82,7 +80,7 @@ class Golden(BaseModel):
     def write(self, catalog: Catalog, spec: ModelSpec) -> None:
         text = json.dumps(self.model_dump(mode="json"), indent=1)
         content = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
-        golden_file(catalog, spec).write_text(content + "\n", encoding="utf-8")
+        catalog.golden(spec).write_text(content + "\n", encoding="utf-8")
 
     def difference(self, picture: str, found: Answer) -> str | None:
         """The first difference between `found` and what must be answered for `picture`; None if it is within limits."""
@@ -98,8 +96,3 @@ class Golden(BaseModel):
                 nearest = f", the nearest is {min(apart):.1f} pixels off" if apart else ""
                 return f"{picture}: no box at {', '.join(f'{v:.0f}' for v in box)}{nearest}"
         return None
-
-
-def golden_file(catalog: Catalog, spec: ModelSpec) -> Path:
-    """Where the golden answers of `spec` are: beside its catalog entry."""
-    return catalog.entry(spec).with_name(FILE)

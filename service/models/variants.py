@@ -1,5 +1,7 @@
 """The same detectors in half precision and in 8 bits, in the contract, each as a model repository of its own.
 
+For TensorRT; what the embedded engine computes in 8 bits is `service/models/eight_bits.py`.
+
 TensorRT 11 takes the precision from the file (strongly typed), so it is made here: by converting or by inserting
 quantization pairs (QDQ). What turns bytes into the network's first convolution, the last convolutions and everything
 behind them stay in single precision: cell numbers and coordinates need it, and the scores are compared there. So does a
@@ -21,6 +23,7 @@ import onnx
 from onnx import GraphProto, ModelProto
 
 from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.equalize import equalize, scales
 from service.models.verify import verify_files
 
 Tiles = npt.NDArray[np.uint8]
@@ -57,7 +60,7 @@ def write_variant(
             content = half(content)
         elif precision is Precision.INT8:
             content = quantized(content, calibration(spec))
-        changed = spec.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+        changed = spec.model_copy(update={"sha256": hashlib.sha256(content).hexdigest(), "int8": None})
         file = target / spec.name / spec.version / "model.onnx"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -71,7 +74,7 @@ def half(content: bytes) -> bytes:
 
     Written here: the converter in ONNX Runtime breaks graphs of which a part stays as it is (repeated names).
     """
-    model = _named(onnx.load_from_string(content))
+    model = named(onnx.load_from_string(content))
     graph, chosen = model.graph, body(model.graph)
     weights = {each.name: each for each in graph.initializer}
     made_by = {output: node.name for node in graph.node for output in node.output}
@@ -103,17 +106,21 @@ def half(content: bytes) -> bytes:
     kept = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(kept)
-    return _finished(model)
+    return finished(model)
 
 
 def quantized(content: bytes, tiles: Iterable[Tiles]) -> bytes:
     """The file with the convolutions of its body in 8 bits, symmetric, weights per channel, as TensorRT wants them.
 
-    Ranges are the extremes over `tiles`. Raises ModelError if there is none.
+    Channels are equalized first. Ranges are the extremes over `tiles`. Raises ModelError if there is none.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    model = _named(onnx.load_from_string(content))
+    shown = list(tiles)
+    if not shown:
+        raise ModelError("there is no picture to calibrate by; name a folder with some")
+    model = named(onnx.load_from_string(content))
+    equalize(model, scales(model, shown))
     chosen = body(model.graph)
     convolutions = sorted(node.name for node in model.graph.node if node.op_type == "Conv" and node.name in chosen)
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +130,7 @@ def quantized(content: bytes, tiles: Iterable[Tiles]) -> bytes:
         quantize_static(
             plain,
             made,
-            _Reader(tiles),
+            _Reader(shown),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,
@@ -132,7 +139,7 @@ def quantized(content: bytes, tiles: Iterable[Tiles]) -> bytes:
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
         )
-        return _finished(onnx.load(made))
+        return finished(onnx.load(made))
 
 
 def body(graph: GraphProto) -> set[str]:
@@ -170,14 +177,14 @@ def _has_convolution(names: set[str], graph: GraphProto, by_output: dict[str, on
     return any(kinds[name] in CONVOLUTIONS for name in everything)
 
 
-def _named(model: ModelProto) -> ModelProto:
+def named(model: ModelProto) -> ModelProto:
     """`model` with a name for each node, by which converters are told what to leave alone."""
     for i, node in enumerate(model.graph.node):
         node.name = f"{i}/{node.op_type}"
     return model
 
 
-def _finished(model: ModelProto) -> bytes:
+def finished(model: ModelProto) -> bytes:
     """The file, its nodes in order of computation, which converters do not keep."""
     waiting, done = list(model.graph.node), {each.name for each in (*model.graph.initializer, *model.graph.input)}
     ordered: list[onnx.NodeProto] = []
@@ -211,13 +218,7 @@ class _Reader:
 
     def __init__(self, tiles: Iterable[Tiles]) -> None:
         self._tiles: Iterator[Tiles] = iter(tiles)
-        self._any = False
 
     def get_next(self) -> dict[str, Tiles] | None:
         tile = next(self._tiles, None)
-        if tile is None:
-            if not self._any:
-                raise ModelError("there is no picture to calibrate by; name a folder with some")
-            return None
-        self._any = True
-        return {INPUT: tile}
+        return None if tile is None else {INPUT: tile}

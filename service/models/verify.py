@@ -38,6 +38,8 @@ def verify_file(catalog: Catalog, spec: ModelSpec) -> Problem | None:
 
 
 def verify_files(catalog: Catalog) -> list[Problem]:
-    """What is wrong with each model's file, accepted versions too. Empty if all are right."""
-    found = (verify_file(catalog, spec) for spec in catalog.every)
+    """What is wrong with each model's files, accepted versions and those in 8 bits too. Empty if all are right."""
+    reduced = catalog.in_eight_bits()
+    found = [verify_file(catalog, spec) for spec in catalog.every]
+    found += [verify_file(reduced, spec) for spec in reduced.every if spec.label in reduced.eight_bits]
     return [problem for problem in found if problem is not None]

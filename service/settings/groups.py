@@ -109,6 +109,12 @@ class Engine(StrEnum):
     TRITON = "triton"
 
 
+class EmbeddedPrecision(StrEnum):
+    AUTO = "auto"
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
 class Detection(Group):
     """Which engine answers, and how tiles are sent to it."""
 
@@ -127,6 +133,12 @@ class Detection(Group):
     )
     threads: Annotated[int, Field(ge=0)] = Field(
         0, description="Embedded engine: tiles computed at the same time; 0 takes one per CPU core."
+    )
+    precision: EmbeddedPrecision = Field(
+        EmbeddedPrecision.AUTO,
+        description="Embedded engine: 'int8' computes detectors in 8 bits where there is such a file, in half the time "
+        "on processors with VNNI; 'fp32' does not; 'auto' does on such processors. Receipts name the file by its "
+        "checksum.",
     )
     concurrency: Annotated[int, Field(ge=1)] = Field(
         4, description="Triton: batches of one picture that are under way at the same time."

@@ -12,7 +12,7 @@ import pytest
 
 from service.models.catalog import Catalog
 from service.models.export import export_repository
-from service.models.golden import Golden, golden_file
+from service.models.golden import Golden
 from service.models.verify import sha256_of
 from tests.e2e.setups import encoded, portrait
 from tests.e2e.test_load_and_leaving import metric, post, wait_for
@@ -141,7 +141,7 @@ def test_a_version_that_answers_otherwise_is_not_used(
     server: TritonProcess, two_versions: Catalog, tmp_path: Path
 ) -> None:
     """It has the right checksum; its golden answers are not reproduced. The version before goes on answering."""
-    file = golden_file(two_versions, two_versions.specs[0])
+    file = two_versions.golden(two_versions.specs[0])
     golden = Golden.model_validate_json(file.read_text())
     street = golden.pictures["street"].model_copy(update={"boxes": ((0.0, 0.0, 9.0, 9.0),)})
     golden.model_copy(update={"pictures": {**golden.pictures, "street": street}}).write(

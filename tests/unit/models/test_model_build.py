@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.models import centerface, platenet
+from service.models import centerface, eight_bits, platenet
 from service.models.build import build_models
 from service.models.catalog import Catalog, ModelError
 from service.models.export import export_repository
@@ -24,7 +24,7 @@ def silent(_: str) -> None: ...
 @pytest.fixture
 def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
     """A repository with the plate model's entry and source, not yet built."""
-    for name in ("model.json", platenet.SOURCE, platenet.SECOND):
+    for name in ("model.json", platenet.SOURCE, platenet.SECOND, eight_bits.FILE):
         target = tmp_path / "plate" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(catalog.root / "plate" / name, target)
@@ -36,10 +36,10 @@ def test_building_gives_the_very_bytes_of_the_catalog(plate_only: Path) -> None:
     (spec,) = build_models(plate_only, told.append)
     file = plate_only / "plate" / "3" / "model.onnx"
     assert sha256_of(file) == spec.sha256
-    assert told == ["plate/3: building"]
+    assert told == ["plate/3: building", "plate/3 in 8 bits: building"]
     before = file.stat().st_mtime_ns
     build_models(plate_only, told.append)
-    assert told[1:] == ["plate/3: already there"]
+    assert told[2:] == ["plate/3: already there", "plate/3 in 8 bits: already there"]
     assert file.stat().st_mtime_ns == before
 
 

@@ -1,0 +1,158 @@
+"""A detector in 8 bits for processors that multiply them (VNNI): the same file each time, from committed ranges.
+
+Calibration, with pictures, is done once and kept (`source/eight_bits.npz`); the file is made from it wherever models
+are built. Activations are unsigned and weights signed, each with a range of its own, as ONNX Runtime's kernels for
+processors want them. Everything from the tiles to the last convolutions is in 8 bits; what comes behind (the scores,
+cell numbers and coordinates, a second stage) is not.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import ModelProto
+
+from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.equalize import Scales, Tiles, equalize, extremes, scales
+from service.models.variants import CONVOLUTIONS, body, finished, named
+from service.models.verify import verify_file
+
+FILE = Path("source", "eight_bits.npz")
+"""Relative to the model's folder."""
+
+KINDS = (*CONVOLUTIONS, "Relu", "Clip", "Add", "Resize", "MaxPool", "AveragePool")
+"""Operators that have 8 bits."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What pictures showed. `scales`: by group of `service.models.equalize`. `ranges`: by tensor, (2,), its lowest and
+    highest value after that.
+    """
+
+    scales: Mapping[str, Scales]
+    ranges: Mapping[str, npt.NDArray[np.float32]]
+
+    def write(self, file: Path) -> None:
+        arrays = {f"scale {name}": each for name, each in self.scales.items()}
+        arrays |= {f"range {name}": each for name, each in self.ranges.items()}
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes no names from a mapping
+
+    @classmethod
+    def read(cls, file: Path) -> "Calibration":
+        """Raises ModelError if it cannot be read."""
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                arrays = {name: kept[name] for name in kept.files}
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{file}: cannot be read ({error}); run 'veil models calibrate'") from error
+        return cls(_of(arrays, "scale "), _of(arrays, "range "))
+
+
+def _of(arrays: Mapping[str, npt.NDArray[np.float32]], kind: str) -> dict[str, npt.NDArray[np.float32]]:
+    return {name.removeprefix(kind): each for name, each in arrays.items() if name.startswith(kind)}
+
+
+def calibrate(content: bytes, tiles: Iterable[Tiles]) -> Calibration:
+    """The calibration of the file `content` by `tiles` (1, height, width, 3). Raises ModelError if there is none."""
+    model, shown = named(onnx.load_from_string(content)), list(tiles)
+    if not shown:
+        raise ModelError("there is no picture to calibrate by; name a folder with some")
+    found = scales(model, shown)
+    equalize(model, found)
+    ends = extremes(model, sorted(_tensors(model)), shown, (1, 2, 3))
+    ranges = {name: np.array([low[0], high[0]], np.float32) for name, (low, high) in ends.items()}
+    return Calibration(found, ranges)
+
+
+def in_eight_bits(content: bytes, calibration: Calibration) -> bytes:
+    """The file `content` in 8 bits. Raises ModelError if the calibration is of another one."""
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    model = named(onnx.load_from_string(content))
+    if _tensors(model) != set(calibration.ranges):
+        raise ModelError("the calibration is of another network; run 'veil models calibrate'")
+    try:
+        equalize(model, calibration.scales)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"the calibration is of another network ({error}); run 'veil models calibrate'") from error
+    ranges = {name: (each[:1], each[1:]) for name, each in calibration.ranges.items()}
+    quantizer = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+        nodes_to_quantize=sorted(_chosen(model)),
+        nodes_to_exclude=[],
+        op_types_to_quantize=list(KINDS),
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    return finished(quantizer.model.model)
+
+
+def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> str:
+    """Calibrates `spec` of `catalog` by `tiles` and writes calibration, file and checksum; the checksum.
+
+    Raises ModelError if the model's own file does not match its checksum or there is no tile, OSError if something
+    cannot be written.
+    """
+    problem = verify_file(catalog, spec)
+    if problem is not None:
+        raise ModelError(f"nothing was written: {problem}")
+    content = catalog.file(spec).read_bytes()
+    calibration = calibrate(content, tiles)
+    reduced = in_eight_bits(content, calibration)
+    checksum = hashlib.sha256(reduced).hexdigest()
+    calibration_file = catalog.root / spec.name / FILE
+    calibration_file.parent.mkdir(parents=True, exist_ok=True)
+    calibration.write(calibration_file)
+    entry = catalog.entry(spec)
+    described = json.loads(entry.read_text(encoding="utf-8"))
+    placed = {}
+    for key, value in described.items():  # beside the other checksum, where a reader looks for it
+        placed[key] = value
+        if key == "sha256":
+            placed["int8"] = checksum
+    entry.write_text(json.dumps(placed | {"int8": checksum}, indent=2) + "\n", encoding="utf-8")
+    after = Catalog.read(catalog.root).in_eight_bits()
+    (changed,) = (each for each in after.specs if each.label == spec.label)
+    after.file(changed).write_bytes(reduced)
+    return checksum
+
+
+def _chosen(model: ModelProto) -> set[str]:
+    """Names of the nodes that get 8 bits: a tile has no more, so the first convolutions may be among them."""
+    inner = body(model.graph)
+    last = {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS} - inner
+    heads = {name for name in last if _behind(name, model, inner)}
+    return {node.name for node in model.graph.node if node.op_type in KINDS and node.name in inner | (last - heads)}
+
+
+def _behind(name: str, model: ModelProto, inner: set[str]) -> bool:
+    """Whether the node `name` reads what one of `inner` made."""
+    made_by = {output: node.name for node in model.graph.node for output in node.output}
+    node = next(each for each in model.graph.node if each.name == name)
+    return made_by.get(node.input[0]) in inner
+
+
+def _tensors(model: ModelProto) -> set[str]:
+    """What the chosen nodes read and make, weights left out."""
+    weights = {each.name for each in model.graph.initializer}
+    chosen = _chosen(model)
+    read = {
+        name
+        for node in model.graph.node
+        if node.name in chosen
+        for name in (*(node.input[:1] if node.op_type != "Add" else node.input), *node.output)
+    }
+    return read - weights
