@@ -155,7 +155,7 @@ def add_second_stage(first: bytes, image: str, second: ModelProto) -> bytes:
             bounds = [whole, f"second/{begin}", f"second/{end}", "second/1", "second/1"]
             graph.node.append(helper.make_node("Slice", bounds, [f"second/{name}/{k}"]))
     look, settle = _look(second), part(_SETTLE).graph
-    graph.initializer.extend([*look.initializer, *settle.initializer])  # once, and every branch reads them
+    graph.initializer.extend(settle.initializer)
     judged = [_judged(graph, look, image, k) for k in range(len(_ENDS) - 1)]
     graph.node.extend(
         [
@@ -175,7 +175,11 @@ def _look(second: ModelProto) -> GraphProto:
 
 
 def _judged(graph: GraphProto, look: GraphProto, image: str, k: int) -> str:
-    """Appends the second look at the `k`-th places to `graph`; the name of their scores, (batch, AT_ONCE)."""
+    """Appends the second look at the `k`-th places to `graph`; the name of their scores, (batch, AT_ONCE).
+
+    Each branch has the weights for itself: ONNX Runtime lays out only those that a graph owns for its fast
+    convolutions, and takes twice as long over others.
+    """
     scores, highest, again, judged = (f"second/{name}/{k}" for name in ("scores", "highest", "again", "judged"))
     names = {output: f"second/{k}/{output}" for node in look.node for output in node.output}
     names |= {"image": image, "proposed": f"second/boxes/{k}", "believed": scores}
@@ -191,7 +195,7 @@ def _judged(graph: GraphProto, look: GraphProto, image: str, k: int) -> str:
     ]
     as_is = helper.make_node("Identity", [scores], [shape[1].name])
     branches = {
-        "then_branch": helper.make_graph(looked.node, f"looked_again_{k}", [], shape[:1]),
+        "then_branch": helper.make_graph(looked.node, f"looked_again_{k}", [], shape[:1], looked.initializer),
         "else_branch": helper.make_graph([as_is], f"as_is_{k}", [], shape[1:]),
     }
     graph.node.extend(
