@@ -8,9 +8,7 @@ import asyncio
 import ctypes
 import functools
 import hashlib
-from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -23,8 +21,6 @@ from service.errors import DetectorUnavailable
 from service.models.catalog import ModelSpec
 
 _M_MMAP_THRESHOLD, _MMAP_BYTES = -3, 4 * 1024 * 1024
-IDLE_SECONDS = 1.0
-"""After so long without a question, memory that only tiles need is given back."""
 _TYPES = {"float32": "tensor(float)", "int32": "tensor(int32)"}
 
 
@@ -40,6 +36,10 @@ class OnnxDetector:
         self._pool = pool
         self._session = _load(spec, file)
         self._names = list(output_shapes(spec))
+        self._shrink = ort.RunOptions()
+        self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._waiting = 0
+        self._lock = Lock()
         self._proven = False
 
     @property
@@ -54,19 +54,17 @@ class OnnxDetector:
         """As `Detector.detect`. When cancelled, tiles that no thread has begun are never computed."""
         check_tiles(tiles, self._spec, self.max_batch)
         runs: list[Future[list[Array]]] = []
-        _idle.begin()
         try:
             for tile in tiles:
-                runs.append(
-                    self._pool.submit(self._run, tile[np.newaxis])
-                )  # one by one: those before a failure are known
+                runs.append(self._pool.submit(self._run, tile[np.newaxis]))
+                self._count(+1)
             answers = await asyncio.gather(*map(asyncio.wrap_future, runs))
         except RuntimeError as error:  # the pool was shut down
             raise DetectorUnavailable(cause=f"{self._spec.label}: {error}") from error
         finally:
             for run in runs:
-                run.cancel()
-            _idle.end(self._give_back)
+                if run.cancel():
+                    self._count(-1)
         together = {name: np.concatenate([answer[i] for answer in answers]) for i, name in enumerate(self._names)}
         return validated(together, self._spec, len(tiles))
 
@@ -79,50 +77,19 @@ class OnnxDetector:
     async def close(self) -> None:
         """Nothing to give back: the pool belongs to whoever made it."""
 
-    def _give_back(self) -> None:
-        """Has the arena of all sessions give back what no tile needs; it does so at the end of a run only."""
-        shrinking = ort.RunOptions()
-        shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        blank = np.zeros((1, self._spec.tile_height, self._spec.tile_width, 3), np.uint8)
-        with suppress(RuntimeError):  # the pool was shut down
-            self._pool.submit(self._run, blank, shrinking)
+    def _count(self, change: int) -> int:
+        """Tiles that wait for a thread, after `change`."""
+        with self._lock:
+            self._waiting += change
+            return self._waiting
 
-    def _run(self, tile: Tiles, options: ort.RunOptions | None = None) -> list[Array]:
-        """The outputs for one tile (1, height, width, 3)."""
+    def _run(self, tile: Tiles) -> list[Array]:
+        """The outputs for one tile (1, height, width, 3). If no other waits, unused memory is given back at the end."""
+        options = None if self._count(-1) > 0 else self._shrink
         try:
             return list(self._session.run(self._names, {INPUT: tile}, options))
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise DetectorUnavailable(cause=f"{self._spec.label}: {error}") from error
-
-
-class _Idle:
-    """Tells when nobody in this process has asked a detector for a while.
-
-    To give memory back after each tile and to fault it in again for the next one took a fifth of a picture's processor
-    time.
-    """
-
-    def __init__(self) -> None:
-        self._asking = 0
-        self._lock = Lock()
-        self._later: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        with self._lock:
-            self._asking += 1
-            if self._later is not None:
-                self._later.cancel()
-                self._later = None
-
-    def end(self, then: Callable[[], None]) -> None:
-        """The running loop calls `then` if nobody begins within IDLE_SECONDS."""
-        with self._lock:
-            self._asking -= 1
-            if not self._asking:
-                self._later = asyncio.get_running_loop().call_later(IDLE_SECONDS, then)
-
-
-_idle = _Idle()
 
 
 def _load(spec: ModelSpec, file: Path) -> ort.InferenceSession:

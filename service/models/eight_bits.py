@@ -7,7 +7,10 @@ cell numbers and coordinates, a second stage) is not.
 """
 
 import hashlib
+import io
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +50,9 @@ class Calibration:
     def read(cls, file: Path) -> "Calibration":
         """Raises ModelError if it cannot be read."""
         try:
-            with np.load(file, allow_pickle=False) as kept:
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in kept.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{file}: cannot be read ({error}); run 'veil models calibrate'") from error
         return cls(_of(arrays, "scale "), _of(arrays, "range "))
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.app.detectors import as_computed
 from service.models.catalog import Catalog
 from service.models.golden import Golden
+from service.settings import Settings
 from tests.e2e.setups import encoded, portrait
 from tests.e2e.test_load_and_leaving import metric, post, receipts, wait_for
 from tests.service_process import ServiceProcess
@@ -17,9 +19,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 @pytest.fixture
 def own(catalog: Catalog, tmp_path: Path) -> Catalog:
-    """A copy of the project's models that a test may damage."""
+    """A copy of the models that a test may damage, with the files that the service takes on this processor."""
     shutil.copytree(catalog.root, tmp_path / "models", ignore=shutil.ignore_patterns("source"))
-    return Catalog.read(tmp_path / "models")
+    return as_computed(Settings.load({}), Catalog.read(tmp_path / "models"))
 
 
 def environ(own: Catalog) -> dict[str, str]:

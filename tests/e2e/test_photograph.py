@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from service.detection.processor import multiplies_bytes
 from tests.e2e.setups import FACE, Setup, encoded, portrait
 
 pytestmark = pytest.mark.timeout(180)
@@ -173,8 +174,9 @@ def test_both_setups_find_the_same(setups: dict[str, Setup]) -> None:
     }
     first, second = found.values()
     assert [d["class"] for d in first] == [d["class"] for d in second]
-    np.testing.assert_allclose([d["box"] for d in first], [d["box"] for d in second], atol=0.2)
-    np.testing.assert_allclose([d["score"] for d in first], [d["score"] for d in second], atol=1e-3)
+    box, score = (4.0, 0.03) if multiplies_bytes() else (0.2, 1e-3)  # the embedded one computes in 8 bits there
+    np.testing.assert_allclose([d["box"] for d in first], [d["box"] for d in second], atol=box)
+    np.testing.assert_allclose([d["score"] for d in first], [d["score"] for d in second], atol=score)
 
 
 @pytest.mark.parametrize(

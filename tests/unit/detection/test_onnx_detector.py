@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
-from service.detection import embedded
 from service.detection.contract import Array
 from service.detection.embedded import OnnxDetector
 from service.errors import DetectorContractBroken, DetectorUnavailable
@@ -85,15 +83,13 @@ async def test_a_model_that_breaks_the_contract_is_an_error(
 
 
 class Counting(OnnxDetector):
-    """Notes each tile that is computed, and after which memory was given back."""
+    """Notes each tile that is computed."""
 
     computed = 0
-    shrunk = 0
 
-    def _run(self, tile: np.ndarray, options: ort.RunOptions | None = None) -> list[Array]:
+    def _run(self, tile: np.ndarray) -> list[Array]:
         self.computed += 1
-        self.shrunk += options is not None
-        return super()._run(tile, options)
+        return super()._run(tile)
 
 
 class FirstFails(Counting):
@@ -103,8 +99,8 @@ class FirstFails(Counting):
         super().__init__(*given, pool=pool)
         self.release = threading.Event()
 
-    def _run(self, tile: np.ndarray, options: ort.RunOptions | None = None) -> list[Array]:
-        answer = super()._run(tile, options)
+    def _run(self, tile: np.ndarray) -> list[Array]:
+        answer = super()._run(tile)
         if self.computed == 1:
             raise DetectorUnavailable(cause="the first tile")
         self.release.wait(30)
@@ -133,18 +129,4 @@ async def test_a_cancelled_request_leaves_no_work_behind(tmp_path: Path, pool: T
     assert all(each.result() for each in held)
     await detector.detect(tiles(1))
     assert detector.computed == 1
-
-
-async def test_memory_is_given_back_once_nobody_asks(
-    tmp_path: Path, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "IDLE_SECONDS", 0.2)
-    detector = Counting(write_toy(tmp_path), tmp_path / "toy" / "1" / "model.onnx", pool=pool)
-    await asyncio.gather(*(detector.detect(tiles(2)) for _ in range(3)))
-    await detector.detect(tiles(1))
-    assert (detector.computed, detector.shrunk) == (7, 0), "not between tiles, which would fault it in again"
-    async with asyncio.timeout(30):
-        while not detector.shrunk:
-            await asyncio.sleep(0.02)
-    await asyncio.sleep(0.5)
-    assert (detector.computed, detector.shrunk) == (8, 1)
+    assert detector._count(0) == 0, "a tile that was never computed is still counted as waiting"

@@ -132,8 +132,11 @@ def test_a_calibration_of_another_network_is_refused(catalog: Catalog, tmp_path:
     own = calibration(catalog, "face")
     with pytest.raises(ModelError, match="another network"):
         in_eight_bits(face, Calibration({}, own.ranges))
-    (tmp_path / "broken").write_bytes(b"PK")
-    for missing in ("broken", "missing"):
+    kept = (catalog.root / "face" / FILE).read_bytes()
+    (tmp_path / "other").write_bytes(b"PK")
+    (tmp_path / "cut").write_bytes(kept[:5000])
+    (tmp_path / "damaged").write_bytes(kept[:5000] + bytes(100) + kept[5100:])
+    for missing in ("other", "cut", "damaged", "missing"):
         with pytest.raises(ModelError, match="veil models calibrate"):
             Calibration.read(tmp_path / missing)
 
