@@ -109,9 +109,8 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
         return
     catalog = as_computed(settings, catalog)
     if embedded:
-        reduced = {spec.label: ", in 8 bits" for spec in catalog.wanted if spec.label in catalog.eight_bits}
-        listed = (f"{spec.label} matches its checksum{reduced.get(spec.label, '')}" for spec in catalog.wanted)
-        yield Finding("models", True, "; ".join(listed))
+        labels = (f"{s.label} in 8 bits" if s.label in catalog.eight_bits else s.label for s in catalog.wanted)
+        yield Finding("models", True, ", ".join(f"{label} matches its checksum" for label in labels))
     try:
         async with open_detectors(settings, catalog) as detectors:
             for detector in detectors:

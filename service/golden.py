@@ -26,8 +26,8 @@ async def write_golden(settings: Settings, catalog: Catalog) -> list[str]:
             await _write(catalog, spec, pool)
             written.append(spec.label)
         reduced = catalog.in_eight_bits()
-        for spec in reduced.every:
-            if spec.label in reduced.eight_bits and multiplies_bytes():
+        for spec in reduced.every if multiplies_bytes() else ():
+            if spec.label in reduced.eight_bits:
                 await _write(reduced, spec, pool)
                 written.append(f"{spec.label} in 8 bits")
     return written

@@ -21,8 +21,8 @@ import onnx
 from onnx import ModelProto
 
 from service.models.catalog import Catalog, ModelError, ModelSpec
-from service.models.equalize import Scales, Tiles, equalize, extremes, scales
-from service.models.variants import CONVOLUTIONS, body, finished, named
+from service.models.equalize import Scales, equalize, extremes, scales
+from service.models.variants import CONVOLUTIONS, Tiles, body, named, ordered
 from service.models.verify import verify_file
 
 FILE = Path("source", "eight_bits.npz")
@@ -100,7 +100,7 @@ def in_eight_bits(content: bytes, calibration: Calibration) -> bytes:
         extra_options={},
     )
     quantizer.quantize_model()
-    return finished(quantizer.model.model)
+    return ordered(quantizer.model.model)
 
 
 def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> str:
@@ -121,12 +121,7 @@ def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> st
     calibration.write(calibration_file)
     entry = catalog.entry(spec)
     described = json.loads(entry.read_text(encoding="utf-8"))
-    placed = {}
-    for key, value in described.items():  # beside the other checksum, where a reader looks for it
-        placed[key] = value
-        if key == "sha256":
-            placed["int8"] = checksum
-    entry.write_text(json.dumps(placed | {"int8": checksum}, indent=2) + "\n", encoding="utf-8")
+    entry.write_text(json.dumps(described | {"int8": checksum}, indent=2) + "\n", encoding="utf-8")
     after = Catalog.read(catalog.root).in_eight_bits()
     (changed,) = (each for each in after.specs if each.label == spec.label)
     after.file(changed).write_bytes(reduced)
@@ -134,18 +129,9 @@ def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> st
 
 
 def _chosen(model: ModelProto) -> set[str]:
-    """Names of the nodes that get 8 bits: a tile has no more, so the first convolutions may be among them."""
-    inner = body(model.graph)
-    last = {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS} - inner
-    heads = {name for name in last if _behind(name, model, inner)}
-    return {node.name for node in model.graph.node if node.op_type in KINDS and node.name in inner | (last - heads)}
-
-
-def _behind(name: str, model: ModelProto, inner: set[str]) -> bool:
-    """Whether the node `name` reads what one of `inner` made."""
-    made_by = {output: node.name for node in model.graph.node for output in node.output}
-    node = next(each for each in model.graph.node if each.name == name)
-    return made_by.get(node.input[0]) in inner
+    """Names of the nodes that get 8 bits: a tile has no more, so the first convolution is among them."""
+    inside = body(model.graph, with_first=True)
+    return {node.name for node in model.graph.node if node.op_type in KINDS and node.name in inside}
 
 
 def _tensors(model: ModelProto) -> set[str]:

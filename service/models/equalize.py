@@ -14,8 +14,8 @@ import numpy.typing as npt
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
-Tiles = npt.NDArray[np.generic]
-"""What the model's one input takes, a batch of one."""
+Given = npt.NDArray[np.generic]
+"""What a model's one input takes, a batch of one."""
 Scales = npt.NDArray[np.float32]
 """(channels,), in (0, 1]: by which a channel's values are divided."""
 Ends = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
@@ -66,10 +66,10 @@ def groups(graph: GraphProto) -> list[Group]:
     ]
 
 
-def scales(model: ModelProto, tiles: Sequence[Tiles]) -> dict[str, Scales]:
-    """By group of `model`: the scales for how far channels reach on `tiles`."""
+def scales(model: ModelProto, shown: Sequence[Given]) -> dict[str, Scales]:
+    """By group of `model`: the scales for how far channels reach on what is `shown`."""
     found, every = {}, groups(model.graph)
-    ends = extremes(model, [name for group in every for name in group.tensors], tiles, (2, 3))
+    ends = extremes(model, [name for group in every for name in group.tensors], shown, (2, 3))
     for group in every:
         reach = np.max([np.maximum(high, -low) for low, high in (ends[name] for name in group.tensors)], axis=0)
         share = np.maximum(reach / max(float(reach.max()), 1e-12), LEAST)
@@ -99,10 +99,10 @@ def equalize(model: ModelProto, by_group: Mapping[str, Scales]) -> None:
             change(node.input[1], factor, 0 if _group_size(node) > 1 else 1)
 
 
-def extremes(model: ModelProto, names: Sequence[str], tiles: Sequence[Tiles], over: tuple[int, ...]) -> dict[str, Ends]:
-    """Lowest and highest values of the tensors `names` (1, channels, height, width) over `tiles` and the axes `over`.
+def extremes(model: ModelProto, names: Sequence[str], shown: Sequence[Given], over: tuple[int, ...]) -> dict[str, Ends]:
+    """Lowest and highest values of the tensors `names` (1, channels, height, width) on what is `shown`.
 
-    What is left of the axes is flat.
+    `over`: the axes to gather; what is left of them is flat.
     """
     import onnxruntime as ort
 
@@ -112,8 +112,8 @@ def extremes(model: ModelProto, names: Sequence[str], tiles: Sequence[Tiles], ov
     session = ort.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     found: dict[str, Ends] = {}
-    for tile in tiles:
-        for name, values in zip(names, session.run(list(names), {given.name: tile}), strict=True):
+    for each in shown:
+        for name, values in zip(names, session.run(list(names), {given.name: each}), strict=True):
             low, high = np.asarray(values).min(over).ravel(), np.asarray(values).max(over).ravel()
             before = found.get(name, (low, high))
             found[name] = np.minimum(before[0], low), np.maximum(before[1], high)

@@ -106,7 +106,7 @@ def half(content: bytes) -> bytes:
     kept = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(kept)
-    return finished(model)
+    return ordered(model)
 
 
 def quantized(content: bytes, tiles: Iterable[Tiles]) -> bytes:
@@ -139,11 +139,14 @@ def quantized(content: bytes, tiles: Iterable[Tiles]) -> bytes:
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
         )
-        return finished(onnx.load(made))
+        return ordered(onnx.load(made))
 
 
-def body(graph: GraphProto) -> set[str]:
-    """Names of the nodes after the first convolution and before the last ones: those that may lose precision."""
+def body(graph: GraphProto, *, with_first: bool = False) -> set[str]:
+    """Names of the nodes after the first convolution and before the last ones: those that may lose precision.
+
+    `with_first`: the first convolution, too.
+    """
     by_output = {output: node for node in graph.node for output in node.output}
     leads_to_convolution: set[str] = set()
     first: set[str] = set()
@@ -154,7 +157,7 @@ def body(graph: GraphProto) -> set[str]:
         if node.op_type in CONVOLUTIONS and not _has_convolution(before, graph, by_output):
             first.add(node.name)
     after_first = {node.name for node in graph.node if _ancestors(node.name, graph, by_output) & first}
-    return (leads_to_convolution & after_first) - first
+    return leads_to_convolution & (after_first | first) if with_first else leads_to_convolution & after_first - first
 
 
 def _ancestors(name: str, graph: GraphProto, by_output: dict[str, onnx.NodeProto]) -> set[str]:
@@ -184,20 +187,20 @@ def named(model: ModelProto) -> ModelProto:
     return model
 
 
-def finished(model: ModelProto) -> bytes:
+def ordered(model: ModelProto) -> bytes:
     """The file, its nodes in order of computation, which converters do not keep."""
     waiting, done = list(model.graph.node), {each.name for each in (*model.graph.initializer, *model.graph.input)}
-    ordered: list[onnx.NodeProto] = []
+    in_order: list[onnx.NodeProto] = []
     while waiting:
         ready = [node for node in waiting if done.issuperset(_read(node))]
         if not ready:
             raise ModelError("the converted graph has nodes whose input nothing computes")
         for node in ready:
             done.update(node.output)
-        ordered += ready
+        in_order += ready
         waiting = [node for node in waiting if node not in ready]
     del model.graph.node[:]
-    model.graph.node.extend(ordered)
+    model.graph.node.extend(in_order)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
 
