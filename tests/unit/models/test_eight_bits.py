@@ -125,6 +125,18 @@ def test_the_engine_takes_8_bits_where_they_pay(
     assert bool(as_computed(Settings.load(variables), catalog).eight_bits) is expected
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_doctor_says_which_file_answers(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VEIL_MODELS__REPOSITORY", str(catalog.root))
+    monkeypatch.setenv("VEIL_DETECTION__PRECISION", precision)
+    said = CliRunner().invoke(main, ["doctor"]).output
+    kind = " in 8 bits" if precision == "int8" else ""
+    assert f"face/1{kind} matches its checksum, plate/3{kind} matches its checksum, gate/1 matches" in said
+
+
 def test_a_calibration_of_another_network_is_refused(catalog: Catalog, tmp_path: Path) -> None:
     face = next(catalog.file(spec) for spec in catalog.specs if spec.name == "face").read_bytes()
     with pytest.raises(ModelError, match="another network"):
