@@ -1,7 +1,7 @@
 """One picture, searched: views are cut to tiles, detectors asked about those or parts of them, answers gathered.
 
 What a detector finds in a part depends a little on what lies beside it on the sheet. So that equal pictures get equal
-answers, sheets are laid out by the order of views, whoever is answered first: group by group, while the next one is
+answers, sheets are laid out by the order of views, whoever is answered first: group by group, while the next ones are
 looked at.
 """
 
@@ -27,10 +27,9 @@ from service.imaging.views import Pyramid
 from service.policy import Policy
 
 GROUP = 16
-"""Jobs whose parts are laid out together, which bounds how many wait."""
+"""Jobs whose parts are laid out together. Two such groups are under way at a time, which bounds how many parts wait."""
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 Ready = Callable[[Job], Awaitable[None]]
 """Returns once the pixels of a job's views are there."""
@@ -80,37 +79,39 @@ class PictureSearch:
     ) -> list[Looked]:
         """Looks at each of `items`, and asks about the parts that it leaves to be asked about."""
         waiting = {d.spec.label: Sheets(d.spec.tile_width, d.spec.tile_height) for d in self.asked}
-        sheets: list[tuple[Detector, Sheet]] = []
         looked: list[Looked] = []
+        looking, asking = asyncio.Semaphore(self.concurrency), asyncio.Semaphore(self.concurrency)
 
-        async def ask(about: tuple[Detector, Sheet]) -> None:
-            await self._sheet(*about, found)
+        async def look_in_turn(item: T) -> list[Gathered]:
+            async with looking:
+                return await look(item)
 
-        for begin in range(0, len(items), GROUP):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._in_turn(ask, sheets))
-                beside = group.create_task(self._in_turn(look, items[begin : begin + GROUP]))
-            for gathered, patches in (each for of_item in beside.result() for each in of_item):
-                looked.append(gathered)
-                waiting[gathered[1].spec.label].add(patches)
-            sheets = [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].full()]
-        sheets += [(d, sheet) for d in self.asked for sheet in waiting[d.spec.label].rest()]
-        await self._in_turn(ask, sheets)
-        return looked
-
-    async def _in_turn(self, work: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
-        """The results of `work`, in the order of `items`, `concurrency` at a time; a failure cancels the others."""
-        results: dict[int, R] = {}
-        waiting = iter(enumerate(items))
-
-        async def one_by_one() -> None:
-            for number, item in waiting:
-                results[number] = await work(item)
+        async def ask_in_turn(detector: Detector, sheet: Sheet) -> None:
+            async with asking:
+                await self._sheet(detector, sheet, found)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.concurrency, len(items))):
-                group.create_task(one_by_one())
-        return [results[number] for number in range(len(items))]
+
+            def begin(items: Sequence[T]) -> list[asyncio.Task[list[Gathered]]]:
+                return [group.create_task(look_in_turn(item)) for item in items]
+
+            def ask(sheets_of: Callable[[Sheets], list[Sheet]]) -> list[asyncio.Task[None]]:
+                sheets = [(d, sheet) for d in self.asked for sheet in sheets_of(waiting[d.spec.label])]
+                return [group.create_task(ask_in_turn(*each)) for each in sheets]
+
+            questions: list[asyncio.Task[None]] = []
+            ahead = begin(items[:GROUP])
+            for end in range(GROUP, len(items) + GROUP, GROUP):
+                # The next group is begun before this one is through, so that no processor waits for its last tile.
+                of_group, ahead = ahead, begin(items[end : end + GROUP])
+                for gathered, patches in [each for task in of_group for each in await task]:
+                    looked.append(gathered)
+                    waiting[gathered[1].spec.label].add(patches)
+                for task in questions:
+                    await task
+                questions = ask(Sheets.full)
+            ask(Sheets.rest)
+        return looked
 
     async def _look(self, job: Job, found: list[Part]) -> list[Gathered]:
         """At the views of `job`: whole, or where the gate sees something."""

@@ -13,6 +13,7 @@ import pytest
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.gate import AROUND, second_looks
 from service.detection.regions import mark, no_cells
+from service.detection.search import GROUP
 from service.detection.tiled import Searched, TiledDetection
 from service.errors import DetectorUnavailable
 from service.imaging.detections import Detections
@@ -98,6 +99,22 @@ async def test_what_is_asked_does_not_depend_on_who_is_answered_first(tmp_path: 
     assert asked[0] == asked[1] == asked[2]
 
 
+async def test_a_group_is_begun_before_the_one_before_it_is_through(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    """So that no processor waits for a group's last tile; but not the one after it, which bounds what is kept."""
+    before, behind = toy(tmp_path, pool, "gate", 40, gates=("red/1",)), toy(tmp_path, pool, "red", 64)
+    gate, raster = Held(before, at=3), picture(0, 4000, 2600)
+    detection = TiledDetection([behind, gate], engine="onnxruntime", overlap=48, concurrency=3, cpu=pool, batch=1)
+    running = asyncio.create_task(detection.run(raster, POLICY))
+    async with asyncio.timeout(60):
+        while gate.answered < 2 * GROUP - 1:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    assert gate.answered == 2 * GROUP - 1
+    gate.free.set()
+    await running
+    assert gate.answered > 2 * GROUP
+
+
 class Around:
     """A detector around another."""
 
@@ -133,6 +150,22 @@ async def test_a_sheet_that_is_not_answered_fails_the_search(tmp_path: Path, poo
     for count in range(behind.asked):
         with pytest.raises(DetectorUnavailable):
             await search([Gone(behind, count), gate], pool, picture(12), POLICY)
+
+
+class Held(Around):
+    """Keeps its answer to the question number `at` back until it is `free`; no other waits for that."""
+
+    def __init__(self, detector: Counting, at: int) -> None:
+        super().__init__(detector)
+        self.asked, self.answered, self.at, self.free = 0, 0, at, asyncio.Event()
+
+    async def detect(self, tiles: Tiles) -> TileBoxes:
+        self.asked += 1
+        number, answer = self.asked, await super().detect(tiles)
+        if number == self.at:
+            await self.free.wait()
+        self.answered += 1
+        return answer
 
 
 class Late(Around):
