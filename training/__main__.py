@@ -79,8 +79,12 @@ def train(
     workers: Workers = 1,
     fonts: FontFolder = SYSTEM_FONTS,
     seed: Annotated[int, typer.Option()] = 11,
+    synthetic: Annotated[
+        float | None, typer.Option(help="Share of crops with synthetic plates; .31 if not given.", min=0, max=1)
+    ] = None,
+    context: Annotated[bool, typer.Option(help="The network with context, from ImageNet's features.")] = False,
 ) -> None:
-    """Train from nothing or from a checkpoint."""
+    """Train a network that proposes, from nothing or from a checkpoint, which says which of the two it is."""
     import torch
 
     from training.fit import Plan, fit
@@ -92,8 +96,10 @@ def train(
     plan = Plan(
         minutes=minutes, steps=steps, rate=rate, device=device, fine=fine, warmup=40 if fine else 200,
         average=0.99 if fine else 0.998, bfloat16=device != "cpu" if bfloat16 is None else bfloat16,
+        context=context,
     )  # fmt: skip
-    with batches(cache, fonts, seed, Mixture(), batch * 320**2, workers) as stream:
+    mixture = Mixture() if synthetic is None else Mixture().with_synthetic(synthetic)
+    with batches(cache, fonts, seed, mixture, batch * 320**2, workers) as stream:
         done = fit(stream, plan, output, lambda text: print(text, flush=True), start)
     print(f"{done} steps, written to {output}")
 
@@ -170,6 +176,9 @@ def export(
     second: Annotated[
         Path | None, typer.Option(help="Checkpoint of `train-second`; the released network if not given.")
     ] = None,
+    context: Annotated[
+        Path | None, typer.Option(help="Checkpoint of `train --context`; the released network if not given.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Recommended threshold; the released one if not given.")
     ] = None,
@@ -178,7 +187,7 @@ def export(
     """Write checkpoints as a model repository: networks, contract, checksum."""
     from training.release import release
 
-    print(release(RELEASED, repository, first, second, threshold, version))
+    print(release(RELEASED, repository, first, second, context, threshold, version))
 
 
 @app.command()

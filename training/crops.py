@@ -41,7 +41,8 @@ def cut(picture: Pixels, labels: Labels, around: Boxes | None, side: int, rng: n
     else:
         across = down = float(np.exp(rng.uniform(np.log(0.3), np.log(1.4))))
         center, at = rng.random(2) * [width, height], np.array([side / 2, side / 2])
-    turn = np.deg2rad(rng.normal(0, 4)) if rng.random() < 0.25 else 0.0
+    kind = rng.random()
+    turn = np.deg2rad(rng.normal(0, 4) if kind < 0.25 else rng.uniform(-35, 35) if kind < 0.35 else 0.0)
     mirror = -1 if rng.random() < 0.4 else 1
     matrix = np.array([[np.cos(turn) * mirror, -np.sin(turn)], [np.sin(turn) * mirror, np.cos(turn)]]) * [across, down]
     shift = at - matrix @ center

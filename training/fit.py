@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training.loss import loss
-from training.network import OFFSET, SHRINK, TRUNK, PlateNet, folded, read_checkpoint
+from training.network import OFFSET, SHRINK, TRUNK, ContextNet, PlateNet, folded, network_of, read_checkpoint
 from training.samples import Batch
 
 
@@ -27,6 +27,8 @@ class Plan:
     average: float = 0.998
     fine: bool = False
     """Fine-tuning: normalization folded, the first stages as they are. For short runs from good weights."""
+    context: bool = False
+    """From nothing: the network with context, from ImageNet's features."""
     device: str = "cpu"
     bfloat16: bool = False
     """Autocast: twice as fast where the machine multiplies bfloat16 (GPUs, AVX512-BF16), ten times slower elsewhere."""
@@ -76,9 +78,10 @@ def _prepare(plan: Plan, start: Path | None) -> PlateNet:
         for name in TRUNK:
             getattr(network, name).requires_grad_(False)
     else:
-        network = PlateNet()
+        network = ContextNet.pretrained() if plan.context and start is None else PlateNet()
         if start is not None:
-            network.load_state_dict(dict(read_checkpoint(start)))
+            network = network_of(weights := read_checkpoint(start))
+            network.load_state_dict(dict(weights))
     network.train().to(plan.device)
     network.to(memory_format=torch.channels_last)
     return network
@@ -93,9 +96,10 @@ def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, plan.rate, betas=(0.9, 0.99))
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, plan: Plan) -> Tensor:
+def _step(network: PlateNet, optimizer: torch.optim.Optimizer, batch: Batch, plan: Plan) -> Tensor:
     """One step of descent; (3,): loss of the cells, loss of the boxes, IoU."""
     pixels = torch.from_numpy(batch.pixels).to(plan.device, non_blocking=True).permute(0, 3, 1, 2)
+    pixels = pixels.flip(1) if network.rgb else pixels
     image = (pixels.float() * SHRINK + OFFSET).contiguous(memory_format=torch.channels_last)
     targets = (torch.from_numpy(each).to(plan.device) for each in (batch.heat, batch.distances, batch.weight))
     with torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=plan.bfloat16):

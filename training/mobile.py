@@ -46,8 +46,8 @@ class Inverted(nn.Module):
         self.shortcut = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = self.body(x)
-        return torch.as_tensor(x + seen if self.shortcut else seen)
+        seen: Tensor = self.body(x)
+        return x + seen if self.shortcut else seen
 
 
 def features() -> nn.Sequential:
@@ -76,9 +76,11 @@ def evenly_padded(network: nn.Module) -> nn.Module:
     return network
 
 
-def strides_padded_behind(model: ModelProto) -> None:
-    """Puts the odd pixel of padding behind in each convolution of `model` with a stride, in place."""
+def strides_padded_behind(model: ModelProto, within: str = "") -> None:
+    """Puts the odd pixel of padding behind in each convolution with a stride, in place, where its name has `within`."""
     for node in model.graph.node:
+        if within not in node.name:
+            continue
         attributes = {each.name: each for each in node.attribute}
         if node.op_type == "Conv" and max(attributes["strides"].ints) > 1:
             kernel = attributes["kernel_shape"].ints

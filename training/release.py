@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import torch
 
 from service.golden import write_golden
@@ -13,6 +14,7 @@ from service.models import platenet
 from service.models.catalog import Catalog
 from service.models.triton_config import TritonEngine, triton_config
 from service.settings import Settings
+from training.mobile import evenly_padded, strides_padded_behind
 from training.network import OPSET, Published, folded, read_checkpoint
 from training.second_stage import judge_onnx
 
@@ -22,7 +24,7 @@ def network_onnx(checkpoint: Path, target: Path) -> None:
     example = torch.zeros(1, 3, 64, 64)
     axes = {"image": {0: "n", 2: "h", 3: "w"}} | {name: {0: "n", 2: "h4", 3: "w4"} for name in ("score", "box")}
     torch.onnx.export(
-        Published(folded(read_checkpoint(checkpoint))).eval(),
+        evenly_padded(Published(folded(read_checkpoint(checkpoint))).eval()),
         (example,),
         str(target),
         input_names=["image"],
@@ -31,6 +33,9 @@ def network_onnx(checkpoint: Path, target: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
+    model = onnx.load(target)
+    strides_padded_behind(model, "/context/")
+    onnx.save(model, target)
 
 
 def release(
@@ -38,10 +43,11 @@ def release(
     repository: Path,
     first: Path | None,
     second: Path | None,
+    context: Path | None = None,
     threshold: float | None = None,
     version: int | None = None,
 ) -> Path:
-    """A repository with a plate model alone, of the checkpoints of its two stages; a stage without one stays as it is.
+    """A repository with a plate model alone, of the checkpoints of its networks; one without stays as it is.
 
     All but files, threshold and version is as in `template`'s plate model. Returns the model's file. The folder
     `repository`/plate can be put in place of the released one.
@@ -50,6 +56,8 @@ def release(
     shutil.copytree(template / "plate" / "source", folder / "source", dirs_exist_ok=True)
     if first is not None:
         network_onnx(first, folder / platenet.SOURCE)
+    if context is not None:
+        network_onnx(context, folder / platenet.CONTEXT)
     if second is not None:
         judge_onnx(second, folder / platenet.SECOND)
     content = platenet.from_folder(folder)

@@ -4,17 +4,40 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, compose, numpy_helper
 
-from service.models.contract import CELLS, STRIDE, assemble, fit
+from service.models.contract import CELLS, SIDE, STRIDE, assemble, fit, part
 from service.models.second_stage import add_second_stage
 
-SOURCE, SECOND = Path("source", "network.onnx"), Path("source", "second_stage.onnx")
-"""The trained networks, relative to the model's folder: what proposes plates and what judges the proposals."""
+SOURCE, CONTEXT, SECOND = (Path("source", f"{name}.onnx") for name in ("network", "context", "second_stage"))
+"""The trained networks, relative to the model's folder: the two that propose plates, and what judges the proposals."""
 
 IMAGE = "image"
 SCORE, DISTANCES = "score", "box"
-"""The network's outputs at stride 4: probability; distances left, top, right, bottom in pixels from the center."""
+"""A network's outputs at stride 4: probability; distances left, top, right, bottom in pixels from the center."""
+
+OUTPUTS = ((SCORE, ""), (DISTANCES, "_box"))
+"""And the endings of the names that they have in `_CHOOSE`."""
+
+TRUST = 2.0
+"""Factor on the odds of the network with context: it has seen fewer plates, and is less sure of what it finds."""
+
+_CHOOSE = f"""
+choose (float[batch, 1, {SIDE}, {SIDE}] details, float[batch, 4, {SIDE}, {SIDE}] details_box,
+        float[batch, 1, {SIDE}, {SIDE}] context, float[batch, 4, {SIDE}, {SIDE}] context_box)
+    => (float[batch, 1, {SIDE}, {SIDE}] heat, float[batch, 4, {SIDE}, {SIDE}] distances)
+<float more = {{{TRUST - 1}}}, float trust = {{{TRUST}}}, float one = {{1.0}}, float inverse = {{-1.0}}>
+{{
+    weighed = Mul(context, trust)
+    grown = Mul(context, more)
+    sum = Add(grown, one)
+    share = Pow(sum, inverse)
+    raised = Mul(weighed, share)
+    surer = Greater(raised, details)
+    heat = Max(details, raised)
+    distances = Where(surer, context_box, details_box)
+}}
+"""
 
 DECODE = f"""
 decode (float[batch, 2, slots] at, int64[batch, 1, slots] cell, float[batch, 4, height, width] distances)
@@ -38,20 +61,29 @@ decode (float[batch, 2, slots] at, int64[batch, 1, slots] cell, float[batch, 4, 
 
 def from_folder(folder: Path) -> bytes:
     """The model of the trained networks that lie in the model's `folder`."""
-    return rewrite((folder / SOURCE).read_bytes(), (folder / SECOND).read_bytes())
+    return rewrite(*((folder / each).read_bytes() for each in (SOURCE, CONTEXT, SECOND)))
 
 
-def rewrite(trained: bytes, second: bytes) -> bytes:
-    """The trained networks (the first takes BGR in 0..255) in the contract, which gives them RGB."""
-    return add_second_stage(proposing(trained), "image", onnx.load_from_string(second))
+def rewrite(details: bytes, context: bytes, second: bytes) -> bytes:
+    """The trained networks (the first takes BGR in 0..255, the others RGB) in the contract."""
+    return add_second_stage(proposing(details, context), "image", onnx.load_from_string(second))
 
 
-def proposing(trained: bytes) -> bytes:
-    """The first network alone in the contract."""
-    network = onnx.load_from_string(trained)
-    fit(network, IMAGE, {SCORE: 1, DISTANCES: 4})
-    _swap_red_and_blue(network)
-    return assemble("plate", network, IMAGE, SCORE, DECODE, {DISTANCES: "distances"})
+def proposing(details: bytes, context: bytes) -> bytes:
+    """The two networks that propose, in the contract: of each cell what the surer one says."""
+    first, other = onnx.load_from_string(details), onnx.load_from_string(context)
+    for network in (first, other):
+        fit(network, IMAGE, {SCORE: 1, DISTANCES: 4})
+    _swap_red_and_blue(first)
+    first, other = (
+        compose.add_prefix(network, f"{name}/", rename_inputs=False)
+        for name, network in (("details", first), ("context", other))
+    )
+    for part_of in ("node", "initializer", "output"):
+        getattr(first.graph, part_of).extend(getattr(other.graph, part_of))
+    named = [(f"{name}/{output}", f"{name}{end}") for name in ("details", "context") for output, end in OUTPUTS]
+    both = compose.merge_models(first, part(_CHOOSE), named)
+    return assemble("plate", both, IMAGE, "heat", DECODE, {"distances": "distances"})
 
 
 def _swap_red_and_blue(network: ModelProto) -> None:

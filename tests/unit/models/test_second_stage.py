@@ -180,7 +180,7 @@ def test_the_shipped_model_is_both_networks(catalog: Catalog) -> None:
     """The reference: the committed networks, one after the other, with the arithmetic in NumPy."""
     (spec,) = (each for each in catalog.specs if each.name == "plate")
     folder, tiles = catalog.root / "plate", street()[None]
-    proposing = platenet.proposing((folder / platenet.SOURCE).read_bytes())
+    proposing = platenet.proposing(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.CONTEXT)))
     boxes, scores = (np.asarray(each)[0] for each in session(proposing).run(["boxes", "scores"], {"tiles": tiles}))
     likely = np.flatnonzero(scores[: stage.PLACES] >= stage.LEAST)
     sides = boxes[likely, 2:] - boxes[likely, :2]

