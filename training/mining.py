@@ -6,7 +6,7 @@ the Open Images training list were plates. Training on them unseen would teach t
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -37,9 +37,11 @@ def candidates(repository: Path, photographs: Iterable[Labels], least: float) ->
     """Boxes of at least the score `least` that touch nothing annotated or reviewed, highest first."""
     found = []
     for each in search(repository, photographs):
-        known = np.concatenate([each.labels.lookalikes, each.labels.plates, each.labels.unclear])
+        reviewed = replace(each.labels, unclear=np.concatenate([each.labels.lookalikes, each.labels.unclear]))
+        with_reviewed = replace(each, labels=reviewed)
+        known = np.concatenate([reviewed.plates, reviewed.unclear])
         for box, score in zip(each.objects, each.object_scores, strict=True):
-            if score >= least and is_false(each, box[None])[0] and not _inside(box, known):
+            if score >= least and is_false(with_reviewed, box[None])[0] and not _inside(box, known):
                 x1, y1, x2, y2 = (round(float(value), 1) for value in box)
                 found.append(Candidate(each.labels.id, each.labels.file, (x1, y1, x2, y2), float(score)))
     return sorted(found, key=lambda each: (-each.score, each.id, each.box))

@@ -67,7 +67,7 @@ def signing_export(
     sys.stdout.write("\n")
 
 
-@app.command("revoke")
+@app.command("revoke", context_settings={"ignore_unknown_options": True})  # one id in 64 begins with a dash
 def signing_revoke(kid: Annotated[str, typer.Argument(help="The key's id, as 'list' shows it.")]) -> None:
     """Say for good that a key is not to be trusted: nothing that it signed verifies any more."""
     key = with_records(lambda database: SigningKeyRepository(database).revoke(kid, COMMAND_LINE))

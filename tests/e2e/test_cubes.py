@@ -72,7 +72,7 @@ def test_objects_are_hidden_on_every_face_that_shows_them_and_the_rest_is_not_to
     setup: Setup, faces: dict[str, np.ndarray]
 ) -> None:
     sent = form(faces)
-    files = unpacked(post(setup, sent))
+    files = unpacked(post(setup, sent, classes="face"))  # the ground may show something that looks like a plate
     assert sorted(files) == sorted(["receipt.json", *(f"{name}.jpg" for name in NAMES)])
     touched = {}
     for name in NAMES:

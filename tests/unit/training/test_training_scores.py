@@ -62,12 +62,12 @@ def test_mining_shows_what_is_found_beside_the_annotations(
 ) -> None:
     """What is annotated or reviewed is not offered again; without annotation it is."""
     results = list(search(plate_repository, labeled))
-    seen = [k for k, each in enumerate(results) if scoring.measure([each], 0.3, 0.1).hidden[0]]
+    seen = [k for k, each in enumerate(results) if scoring.measure([each], 0.5, 0.1).hidden[0]]
     assert seen, "the released model finds generated plates"
     bare = [Labels(each.id, each.file, boxes([]), boxes([]), boxes([])) for each in labeled]
-    offered = mining.candidates(plate_repository, bare, 0.3)
+    offered = mining.candidates(plate_repository, bare, 0.5)
     assert {f"picture{k}" for k in seen} <= {each.id for each in offered}
-    for each in mining.candidates(plate_repository, labeled, 0.3):
+    for each in mining.candidates(plate_repository, labeled, 0.5):
         place = labeled[int(each.id[-1])]
         assert scoring.covered(np.concatenate([place.plates, place.lookalikes])[0], boxes([each.box])) <= 0.3
     mining.sheets(offered, tmp_path)
