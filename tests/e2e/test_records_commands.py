@@ -277,6 +277,13 @@ def test_doctor_says_what_is_not_signed_and_not_removed(service: ServiceProcess,
     assert "nonsense" not in done.stdout + refused.stdout + refused.stderr
 
 
+def test_an_id_may_begin_with_a_dash(tmp_path: Path) -> None:
+    """One signing key in 64 has such an id, and it is no option."""
+    ended = ServiceProcess(tmp_path).run("keys", "signing", "revoke", "-LnLbs55yoUvq")
+    assert ended.returncode != 0
+    assert "there is no signing key with this id" in ended.stderr
+
+
 def test_rotation(picture: bytes, tmp_path: Path) -> None:
     """A new key and a restart: what the old one signed still verifies, until it is revoked."""
     keys = [tmp_path / "old.pem", tmp_path / "new.pem"]
