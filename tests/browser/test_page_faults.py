@@ -67,3 +67,38 @@ def test_a_service_that_is_gone_is_said_to_be(
         visitor.page.get_by_role("button", name="Anonymize again").click()
         expect(visitor.page.locator(".picture .problem")).to_contain_text("cannot be reached")
         expect(visitor.page.get_by_role("button", name="Anonymize again")).to_be_enabled()
+
+
+@pytest.mark.parametrize("part", ["pictures.js", "receipt.js"])
+def test_a_part_of_the_page_that_is_lost_on_the_way_is_asked_for_again(
+    visitor: Visitor, keys: dict[str, str], part: str
+) -> None:
+    visitor.page.route(f"**/page/script/{part}", lambda route: route.abort(), times=1)
+    visitor.go(keys["anonymize"])
+    expect(visitor.page.locator(".drop")).to_be_visible()
+    assert sum(each.endswith(part) for each in visitor.asked) == 2
+
+
+def test_a_page_that_does_not_come_completely_says_so_and_offers_to_load_it_again(
+    visitor: Visitor, keys: dict[str, str]
+) -> None:
+    page = visitor.page
+    page.route("**/page/script/receipt.js", lambda route: route.abort(), times=2)
+    visitor.go(keys["anonymize"])
+    expect(page.locator("main .problem")).to_contain_text("did not come completely")
+    page.get_by_role("button", name="Load the page again").click()
+    expect(page.locator(".drop")).to_be_visible()
+
+
+def test_a_view_that_does_not_come_leaves_the_pictures_of_the_other_one(
+    visitor: Visitor, keys: dict[str, str], picture: Callable[[str], Path]
+) -> None:
+    page = visitor.page
+    visitor.go(keys["admin"])
+    visitor.choose(picture("portrait.jpg"))
+    visitor.result()
+    page.route("**/page/script/verdicts.js", lambda route: route.abort(), times=1)
+    page.get_by_role("link", name="Review", exact=True).click()
+    expect(page.locator("main .problem")).to_contain_text("did not come completely")
+    page.get_by_role("link", name="Pictures", exact=True).click()
+    expect(page.locator(".compare")).to_be_visible()

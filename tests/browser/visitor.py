@@ -1,6 +1,7 @@
 """A person at the page: a real Chromium, what it asked for, and what went wrong in it."""
 
 import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.service_process import ROOT
 
+LOG = logging.getLogger(__name__)
 AXE = ROOT / ".cache" / "axe" / "axe.min.js"
 PATIENCE = 60_000
 """Milliseconds for a picture to come back on a busy machine."""
@@ -30,6 +32,7 @@ class Visitor:
         page.set_default_timeout(PATIENCE)
         visitor = cls(page, url)
         page.on("request", lambda request: visitor.asked.append(request.url))
+        page.on("requestfailed", lambda request: LOG.warning("%s: %s", request.url, request.failure))
         page.on("pageerror", lambda error: visitor.wrong.append(str(error)))
         page.on("console", lambda message: visitor.hear(message.type, message.text))
         return visitor

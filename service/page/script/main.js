@@ -48,10 +48,37 @@ async function show(moved) {
     else link.removeAttribute("aria-current");
   }
   document.title = `${view.title} – Veil`;
-  const { view: make } = await view.load();
-  if (!shown.has(name)) shown.set(name, make(offer));
+  if (!shown.has(name)) {
+    let part;
+    try {
+      part = await view.load();
+    } catch {
+      // A browser remembers that a module did not come: asking for it again helps only in a page that is loaded anew.
+      if (!moved && !isReload()) location.reload();
+      else content.replaceChildren(notLoaded());
+      return;
+    }
+    shown.set(name, part.view(offer));
+  }
   content.replaceChildren(shown.get(name));
   if (moved) content.focus();
+}
+
+function isReload() {
+  return performance.getEntriesByType("navigation")[0]?.type === "reload";
+}
+
+function notLoaded() {
+  const again = h("button", { type: "button", class: "main", onclick: () => location.reload() }, "Load the page again");
+  return h("div", { class: "panel narrow" }, h("h1", {}, "Veil"), problemBox(notComplete()), again);
+}
+
+function notComplete() {
+  return {
+    title: "This page did not come completely",
+    detail: "The connection failed before all of its parts had arrived.",
+    remedy: "Check the network and load the page again. Pictures in other views of this tab go with that: save them first.",
+  };
 }
 
 main();
