@@ -123,17 +123,17 @@ def propose(
     count: Annotated[int, typer.Option(help="How many places, altogether.")] = 300_000,
     workers: Workers = 2,
     fonts: FontFolder = SYSTEM_FONTS,
-    network: Annotated[Path, typer.Option(help="First network, ONNX.")] = RELEASED / "plate/source/network.onnx",
+    model: Annotated[Path, typer.Option(help="Folder of the model whose networks propose.")] = RELEASED / "plate",
     seed: Annotated[int, typer.Option()] = 101,
     synthetic: Annotated[
         float | None, typer.Option(help="Share of crops with synthetic plates; .3 if not given.", min=0, max=1)
     ] = None,
 ) -> None:
-    """Cut out what the first network proposes on training crops, for the second stage."""
+    """Cut out what the first stage proposes on training crops, for the second one."""
     from training.workers import PLACES_MIXTURE, write_places
 
     mixture = PLACES_MIXTURE if synthetic is None else PLACES_MIXTURE.with_synthetic(synthetic)
-    print(f"{write_places(cache, fonts, network, places, seed, count, workers, mixture)} places")
+    print(f"{write_places(cache, fonts, model, places, seed, count, workers, mixture)} places")
 
 
 @app.command()

@@ -78,9 +78,11 @@ def fit_second(places: Places, plan: SecondPlan, output: Path, report: Report, s
 def doubtful(places: Places, checkpoint: Path, device: str = "cpu") -> NDArray[np.intp]:
     """Numbers of the hard others that the network of `checkpoint` takes for plates all the same.
 
-    Many of these are plates that nobody annotated: a network that has not seen them often yet tells.
+    Many of these are plates that nobody annotated: a network that has not seen them often yet tells. But whoever
+    annotated a plate would not overlook another one that touches it: what does is a mistake to be learned from.
     """
     judge, hard = read_judge(checkpoint).to(device), places.pools()[2]
+    hard = hard[places.overlap[hard] == 0]
     sure = [hard[:0]]
     for numbers in np.array_split(hard, math.ceil(len(hard) / JUDGED_AT_ONCE)) if len(hard) else ():
         pixels = torch.from_numpy(places.pixels(numbers)).to(device).permute(0, 3, 1, 2).float()

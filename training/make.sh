@@ -17,7 +17,7 @@ context=()
 "$python" -m training train "$work/cache" "$work/context.pt" --context --synthetic 0.36 "${context[@]}" "$@"
 "$python" -m training export "$work/first" --first "$work/plate.pt" --context "$work/context.pt"
 [[ -e $work/places ]] ||
-    "$python" -m training propose "$work/cache" "$work/places" --network "$work/first/plate/source/network.onnx"
+    "$python" -m training propose "$work/cache" "$work/places" --model "$work/first/plate"
 "$python" -m training train-second "$work/places" "$work/judge.pt"
 # Again, without what the first run takes for plates that nobody annotated.
 "$python" -m training train-second "$work/places" "$work/judge2.pt" --start "$work/judge.pt" --doubt "$work/judge.pt"

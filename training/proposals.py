@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from service.models.platenet import DISTANCES, IMAGE, SCORE
+from service.models.platenet import CONTEXT, DISTANCES, IMAGE, SCORE, SOURCE, TRUST
 from service.models.second_stage import AROUND_X, AROUND_Y, HEIGHT, SAMPLES_X, SAMPLES_Y, WIDTH
 from training.ink import Pixels
 from training.photographs import Boxes, boxes
@@ -46,25 +46,38 @@ class Proposals:
 
 
 class FirstStage:
-    """The released first network, on one thread, over crops of any size."""
+    """The two networks that propose, as a released model has them, on one thread, over crops of any size.
 
-    def __init__(self, network: Path) -> None:
+    `folder`: a model's, in which they lie at `service.models.platenet.SOURCE` and `CONTEXT`.
+    """
+
+    def __init__(self, folder: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+        self._details, self._context = (
+            ort.InferenceSession(str(folder / each), options, providers=["CPUExecutionProvider"])
+            for each in (SOURCE, CONTEXT)
+        )
 
     def propose(self, crop: Pixels) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes (n, 4) and scores (n,) at the peaks of the score map of `crop` (h, w, 3) BGR, highest first."""
-        image = crop.transpose(2, 0, 1)[None].astype(np.float32)
-        maps, distances = self._session.run([SCORE, DISTANCES], {IMAGE: image})
-        heat = np.asarray(maps)[0, 0]
+        heat, distances = self._maps(crop)
         peaks = (heat == cv2.dilate(heat, np.ones((3, 3), np.uint8))) & (heat > LEAST)
         rows, columns = np.nonzero(peaks)
         order = np.argsort(-heat[rows, columns], kind="stable")
         rows, columns = rows[order], columns[order]
-        left, top, right, bottom = np.asarray(distances)[0][:, rows, columns]
+        left, top, right, bottom = distances[:, rows, columns]
         x, y = (columns + 0.5) * STRIDE, (rows + 0.5) * STRIDE
         return np.stack([x - left, y - top, x + right, y + bottom], 1).astype(np.float32), heat[rows, columns]
+
+    def _maps(self, crop: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores (h, w) and distances (4, h, w): in each cell those of the surer network, as in the graph."""
+        image = crop.transpose(2, 0, 1)[None].astype(np.float32)
+        details, details_box = self._details.run([SCORE, DISTANCES], {IMAGE: image})
+        context, context_box = self._context.run([SCORE, DISTANCES], {IMAGE: image[:, ::-1].copy()})
+        raised = np.asarray(context) * TRUST / (1 + (TRUST - 1) * np.asarray(context))
+        distances = np.where(raised > details, context_box, details_box)
+        return np.maximum(details, raised)[0, 0], distances[0]
 
 
 def patch(crop: Pixels, box: Boxes) -> Pixels:

@@ -62,17 +62,17 @@ PLACES_MIXTURE = Mixture(mined=0.2, real=0.5, sides=(320, 320, 416))
 
 
 def write_places(
-    cache: Path, fonts: Path, network: Path, places: Path, seed: int, count: int, workers: int, mixture: Mixture
+    cache: Path, fonts: Path, model: Path, places: Path, seed: int, count: int, workers: int, mixture: Mixture
 ) -> int:
     """Writes at least `count` places to the folder `places` by so many processes; how many."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         each = -(-count // workers)
-        jobs = [pool.submit(_propose, cache, fonts, network, places, seed + k, each, mixture) for k in range(workers)]
+        jobs = [pool.submit(_propose, cache, fonts, model, places, seed + k, each, mixture) for k in range(workers)]
         return sum(job.result() for job in jobs)
 
 
-def _propose(cache: Path, fonts: Path, network: Path, places: Path, seed: int, count: int, mixture: Mixture) -> int:
+def _propose(cache: Path, fonts: Path, model: Path, places: Path, seed: int, count: int, mixture: Mixture) -> int:
     cv2.setNumThreads(1)
     samples = Samples(Photographs(cache), Fonts.find(fonts), seed, mixture)
-    stream = collect(samples, FirstStage(network), np.random.default_rng(seed + 1000))
+    stream = collect(samples, FirstStage(model), np.random.default_rng(seed + 1000))
     return write(stream, places, f"{seed:05d}", count)

@@ -12,7 +12,6 @@ import onnxruntime as ort
 from service.models import second_stage
 from service.models.catalog import Catalog
 from service.models.contract import TILE, part
-from service.models.platenet import SOURCE
 from training.fonts import Fonts
 from training.photographs import Photographs, boxes
 from training.places import Places, write
@@ -23,7 +22,7 @@ from training.samples import Mixture, Samples
 @pytest.fixture
 def stream(catalog: Catalog, photographs: Photographs, fonts: Fonts) -> list[Proposals]:
     samples = Samples(photographs, fonts, 3, Mixture(sides=(192,)), textures=6)
-    found = collect(samples, FirstStage(catalog.root / "plate" / SOURCE), np.random.default_rng(4))
+    found = collect(samples, FirstStage(catalog.root / "plate"), np.random.default_rng(4))
     return [next(found) for _ in range(12)]
 
 

@@ -104,6 +104,8 @@ def test_what_another_network_surely_takes_for_a_plate_is_left_out(folder: Path,
     # Plates that nobody annotated, among what the first stage is sure of.
     missed = np.flatnonzero(places.plates & (places.score > HARD))[:9]
     places.overlap[missed] = 0
+    # What touches an annotated plate is a mistake: next to it nobody would have overlooked another one.
+    places.overlap[missed[:3]], missed = 0.05, missed[3:]
     found = doubtful(places, checkpoint)
     np.testing.assert_array_equal(found, missed)
     others = places.others.sum()
