@@ -69,16 +69,13 @@ function isReload() {
 }
 
 function notLoaded() {
-  const again = h("button", { type: "button", class: "main", onclick: () => location.reload() }, "Load the page again");
-  return h("div", { class: "panel narrow" }, h("h1", {}, "Veil"), problemBox(notComplete()), again);
-}
-
-function notComplete() {
-  return {
+  const problem = {
     title: "This page did not come completely",
     detail: "The connection failed before all of its parts had arrived.",
     remedy: "Check the network and load the page again. Pictures in other views of this tab go with that: save them first.",
   };
+  const again = h("button", { type: "button", class: "main", onclick: () => location.reload() }, "Load the page again");
+  return h("div", { class: "panel narrow" }, h("h1", {}, "Veil"), problemBox(problem), again);
 }
 
 main();

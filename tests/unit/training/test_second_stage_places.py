@@ -9,9 +9,10 @@ pytest.importorskip("onnx")
 
 import onnxruntime as ort
 
-from service.models import second_stage
+from service.models import platenet, second_stage
 from service.models.catalog import Catalog
 from service.models.contract import TILE, part
+from tests.pictures import street
 from training.fonts import Fonts
 from training.photographs import Photographs, boxes
 from training.places import Places, write
@@ -38,6 +39,22 @@ def test_a_place_is_cut_out_as_the_graph_does_it() -> None:
     for k, place in enumerate(places):
         ours = patch(tile, place).transpose(2, 0, 1).astype(np.float32)
         assert np.abs(ours - np.asarray(patches)[k]).mean() < 1.5
+
+
+def test_proposals_are_those_of_the_graph(catalog: Catalog) -> None:
+    folder = catalog.root / "plate"
+    graph = ort.InferenceSession(
+        platenet.proposing(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.CONTEXT))),
+        providers=["CPUExecutionProvider"],
+    )
+    tile = street()
+    boxes_of_graph, scores_of_graph = (
+        np.asarray(each)[0] for each in graph.run(["boxes", "scores"], {"tiles": tile[None]})
+    )
+    places, scores = FirstStage(folder).propose(np.ascontiguousarray(tile[..., ::-1]))
+    assert len(scores) > 3
+    np.testing.assert_allclose(scores, scores_of_graph[: len(scores)], atol=1e-3)
+    np.testing.assert_allclose(places[0], boxes_of_graph[0], atol=0.5)
 
 
 def test_places_have_the_labels_of_what_they_show(stream: list[Proposals]) -> None:
