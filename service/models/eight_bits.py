@@ -20,7 +20,9 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
+from service.models.bytes_in import read_bytes
 from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.counted import count_places
 from service.models.equalize import Scales, equalize, extremes, scales
 from service.models.variants import CONVOLUTIONS, Tiles, body, named, ordered
 from service.models.verify import verify_file
@@ -100,7 +102,11 @@ def in_eight_bits(content: bytes, calibration: Calibration) -> bytes:
         extra_options={},
     )
     quantizer.quantize_model()
-    return ordered(quantizer.model.model)
+    reduced = quantizer.model.model
+    del reduced.graph.value_info[:]  # of shapes as they were
+    read_bytes(reduced)
+    count_places(reduced)
+    return ordered(reduced)
 
 
 def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> str:
@@ -123,7 +129,7 @@ def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> st
     described = json.loads(entry.read_text(encoding="utf-8"))
     entry.write_text(json.dumps(described | {"int8": checksum}, indent=2) + "\n", encoding="utf-8")
     after = Catalog.read(catalog.root).in_eight_bits()
-    (changed,) = (each for each in after.specs if each.label == spec.label)
+    (changed,) = (each for each in after.wanted if each.label == spec.label)
     after.file(changed).write_bytes(reduced)
     return checksum
 

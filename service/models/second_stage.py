@@ -55,16 +55,16 @@ def _steps(count: int) -> str:
 
 
 _CUT = f"""
-cut (float[batch, 3, {TILE}, {TILE}] image, float[batch, {AT_ONCE}, 4] proposed)
+cut (float[batch, 3, {TILE}, {TILE}] image, float[batch, boxes, 4] proposed)
     => (float[places, 3, {HEIGHT}, {WIDTH}] {PATCHES}, float[places, 2] {SIZES})
 <
     int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}},
     float half = {{0.5}}, float edge = {{1.0}}, float zero = {{0.0}}, float[2] around = {{{AROUND_X}, {AROUND_Y}}},
     float to_grid = {{{2 / TILE}}}, float per_unit = {{{1 / UNIT}}}, float least_side = {{1.0}},
     float[{SAMPLES_X}] steps_x = {{{_steps(SAMPLES_X)}}}, float[{SAMPLES_Y}] steps_y = {{{_steps(SAMPLES_Y)}}},
-    int64[4] as_row = {{0, {AT_ONCE}, 1, {SAMPLES_X}}}, int64[4] as_column = {{0, {AT_ONCE}, {SAMPLES_Y}, 1}},
-    int64[4] below_each_other = {{0, {AT_ONCE * SAMPLES_Y}, {SAMPLES_X}, 2}},
-    int64[5] apart = {{0, 3, {AT_ONCE}, {HEIGHT}, {WIDTH}}}, int64[4] one_by_one = {{-1, 3, {HEIGHT}, {WIDTH}}},
+    int64[4] as_row = {{0, -1, 1, {SAMPLES_X}}}, int64[4] as_column = {{0, -1, {SAMPLES_Y}, 1}},
+    int64[4] below_each_other = {{0, -1, {SAMPLES_X}, 2}},
+    int64[5] apart = {{0, 3, -1, {HEIGHT}, {WIDTH}}}, int64[4] one_by_one = {{-1, 3, {HEIGHT}, {WIDTH}}},
     int64[2] pairs = {{-1, 2}}
 >
 {{
@@ -108,13 +108,11 @@ cut (float[batch, 3, {TILE}, {TILE}] image, float[batch, {AT_ONCE}, 4] proposed)
 """
 
 _FUSE = f"""
-fuse (float[places, 1] {JUDGMENT}, float[batch, {AT_ONCE}] believed) => (float[batch, {AT_ONCE}] fused)
-<
-    int64[2] per_tile = {{-1, {AT_ONCE}}}, float share = {{{SHARE}}}, float rest = {{{1 - SHARE}}},
-    float least = {{{LEAST}}}
->
+fuse (float[places, 1] {JUDGMENT}, float[batch, boxes] believed) => (float[batch, boxes] fused)
+<float share = {{{SHARE}}}, float rest = {{{1 - SHARE}}}, float least = {{{LEAST}}}>
 {{
     probability = Sigmoid({JUDGMENT})
+    per_tile = Shape(believed)
     judged = Reshape(probability, per_tile)
     own = Pow(judged, share)
     before = Pow(believed, rest)

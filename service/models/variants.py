@@ -188,7 +188,7 @@ def named(model: ModelProto) -> ModelProto:
 
 
 def ordered(model: ModelProto) -> bytes:
-    """The file, its nodes in order of computation, which converters do not keep."""
+    """The file, its nodes in order of computation, which converters do not keep, without those that nothing needs."""
     waiting, done = list(model.graph.node), {each.name for each in (*model.graph.initializer, *model.graph.input)}
     in_order: list[onnx.NodeProto] = []
     while waiting:
@@ -199,8 +199,15 @@ def ordered(model: ModelProto) -> bytes:
             done.update(node.output)
         in_order += ready
         waiting = [node for node in waiting if node not in ready]
-    del model.graph.node[:]
-    model.graph.node.extend(in_order)
+    needed, kept = {each.name for each in model.graph.output}, []
+    for node in reversed(in_order):
+        if needed.intersection(node.output):
+            needed |= _read(node)
+            kept.append(node)
+    values = [each for each in model.graph.initializer if each.name in needed]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(reversed(kept))
+    model.graph.initializer.extend(values)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
 

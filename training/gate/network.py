@@ -34,7 +34,7 @@ class Gate(nn.Module):
     A map at stride 32 is added to it, and one of finer detail: small objects, and what stands around them.
     """
 
-    def __init__(self, classes: int = 2, channels: tuple[int, int, int, int] = (12, 32, 64, 96)) -> None:
+    def __init__(self, classes: int = 2, channels: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
         super().__init__()
         a, b, c, d = channels
         self.fine = nn.Sequential(

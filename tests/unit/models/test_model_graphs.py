@@ -49,6 +49,7 @@ PARSED = {
     "Relu",
     "Reshape",
     "Resize",
+    "Shape",
     "Sigmoid",
     "Slice",
     "Sub",

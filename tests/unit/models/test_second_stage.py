@@ -15,7 +15,8 @@ from service.models import platenet
 from service.models import second_stage as stage
 from service.models.catalog import Catalog
 from service.models.contract import SLOTS, TILE, finished, part
-from service.models.variants import half
+from service.models.counted import count_places
+from service.models.variants import half, ordered
 from tests.pictures import street
 
 Floats = npt.NDArray[np.float32]
@@ -166,6 +167,34 @@ def test_places_are_looked_at_while_there_is_a_likely_one(likely: int, looks: in
     observed.run(None, {"tiles": np.zeros((1, TILE, TILE, 3), np.uint8)})
     events = json.loads(Path(observed.end_profiling()).read_text(encoding="utf-8"))
     assert sum(each.get("args", {}).get("op_name") == "GridSample" for each in events) == looks
+
+
+@pytest.mark.parametrize("likely", [0, 1, 5, 9, 40])
+def test_for_a_processor_as_many_places_are_looked_at_as_are_likely(likely: int, tmp_path: Path) -> None:
+    """The second tile of the batch has one likely place less. What comes out is what the groups give."""
+    rows = [[0.7] * likely + [stage.LEAST - 0.01], [0.7] * max(0, likely - 1) + [0.1]]
+    places = [(float(k * 12), 50.0, float(k * 12 + 30), 66.0) for k in range(likely + 1)]
+    (boxes, one), (_, other) = (proposals(places, scores) for scores in rows)
+    content = stage.add_second_stage(first(boxes, np.concatenate([one, other])), "image", judge())
+    counted = onnx.load_from_string(content)
+    del counted.graph.value_info[:]
+    count_places(counted)
+    tiles = np.full((2, TILE, TILE, 3), 140, np.uint8)
+    tiles[:, :, 200:] = 90
+    options = ort.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+    observed = ort.InferenceSession(ordered(counted), options, providers=["CPUExecutionProvider"])
+    found, expected = (each.run(["boxes", "scores"], {"tiles": tiles}) for each in (observed, session(content)))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-6)
+    events = json.loads(Path(observed.end_profiling()).read_text(encoding="utf-8"))
+    shapes = [
+        each["args"]["input_type_shape"][1]["float"]
+        for each in events
+        if each.get("args", {}).get("op_name") == "GridSample"
+    ]
+    looked_at = min(likely, stage.PLACES)
+    assert shapes == ([[2, looked_at * stage.SAMPLES_Y, stage.SAMPLES_X, 2]] if likely else [])
 
 
 def test_half_precision_leaves_the_second_stage_alone() -> None:
