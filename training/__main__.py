@@ -83,6 +83,9 @@ def train(
         float | None, typer.Option(help="Share of crops with synthetic plates; .31 if not given.", min=0, max=1)
     ] = None,
     context: Annotated[bool, typer.Option(help="The network with context, from ImageNet's features.")] = False,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoints of networks whose scores it learns besides the labels.")
+    ] = None,
 ) -> None:
     """Train a network that proposes, from nothing or from a checkpoint, which says which of the two it is."""
     import torch
@@ -99,7 +102,7 @@ def train(
         context=context,
     )  # fmt: skip
     mixture = Mixture() if synthetic is None else Mixture().with_synthetic(synthetic)
-    with batches(cache, fonts, seed, mixture, batch * 320**2, workers) as stream:
+    with batches(cache, fonts, seed, mixture, batch * 320**2, workers, teacher or ()) as stream:
         done = fit(stream, plan, output, lambda text: print(text, flush=True), start)
     print(f"{done} steps, written to {output}")
 
@@ -176,9 +179,6 @@ def export(
     second: Annotated[
         Path | None, typer.Option(help="Checkpoint of `train-second`; the released network if not given.")
     ] = None,
-    context: Annotated[
-        Path | None, typer.Option(help="Checkpoint of `train --context`; the released network if not given.")
-    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Recommended threshold; the released one if not given.")
     ] = None,
@@ -187,7 +187,7 @@ def export(
     """Write checkpoints as a model repository: networks, contract, checksum."""
     from training.release import release
 
-    print(release(RELEASED, repository, first, second, context, threshold, version))
+    print(release(RELEASED, repository, first, second, threshold, version))
 
 
 @app.command()

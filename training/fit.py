@@ -101,7 +101,8 @@ def _step(network: PlateNet, optimizer: torch.optim.Optimizer, batch: Batch, pla
     pixels = torch.from_numpy(batch.pixels).to(plan.device, non_blocking=True).permute(0, 3, 1, 2)
     pixels = pixels.flip(1) if network.rgb else pixels
     image = (pixels.float() * SHRINK + OFFSET).contiguous(memory_format=torch.channels_last)
-    targets = (torch.from_numpy(each).to(plan.device) for each in (batch.heat, batch.distances, batch.weight))
+    arrays = (batch.heat, batch.distances, batch.weight, batch.taught)
+    targets = (torch.from_numpy(each).to(plan.device) for each in arrays if each is not None)
     with torch.autocast(torch.device(plan.device).type, torch.bfloat16, enabled=plan.bfloat16):
         found = network(image)
     result = loss(found, *targets)

@@ -23,7 +23,7 @@ class Loss:
     overlap: Tensor
 
 
-def loss(found: Tensor, heat: Tensor, distances: Tensor, weight: Tensor) -> Loss:
+def loss(found: Tensor, heat: Tensor, distances: Tensor, weight: Tensor, taught: Tensor | None = None) -> Loss:
     """Of the network's output (n, 8, s, s) against a batch's targets (`training.samples.Batch`, as tensors).
 
     Focal loss: Lin et al., 2017 (γ = 2). GIoU: Rezatofighi et al., 2019. A plate counts by the square root of its
@@ -32,16 +32,21 @@ def loss(found: Tensor, heat: Tensor, distances: Tensor, weight: Tensor) -> Loss
     found, weight = found.float(), weight.float()
     positive, counted = heat == POSITIVE, heat != IGNORED
     truth = positive.float()
+    if taught is not None:
+        truth = torch.where(counted, (truth + taught.float()) / 2, taught.float())
+        counted = torch.ones_like(counted)
     entropy = functional.binary_cross_entropy_with_logits(found[:, 0], truth, reduction="none")
     chance = torch.sigmoid(found[:, 0])
-    missing = 1 - (chance * truth + (1 - chance) * (1 - truth))
+    missing = (chance - truth).abs()
     importance = torch.where(positive, weight.clamp(min=1e-6).sqrt(), torch.full_like(weight, NEGATIVES))
-    plates = weight.sum().clamp(min=1.0)
+    share = torch.where(positive, weight, torch.zeros_like(weight))
+    plates = share.sum().clamp(min=1.0)
     cells = (entropy * missing**2 * importance * counted).sum() / plates
     # Every box is computed and the positive ones weighted: no shape depends on data, which an accelerator likes.
     guess = torch.exp(found[:, 1:5].clamp(LEAST, MOST)) * STRIDE
     goal = distances.float()
-    share = torch.where(positive, weight, torch.zeros_like(weight))
+    if taught is not None:  # a peak may lie beside the middle
+        share = share + torch.where(heat == IGNORED, weight, torch.zeros_like(weight)) * taught.float()
     low, high = torch.minimum(guess, goal), torch.maximum(guess, goal)
     common = (low[:, 0] + low[:, 2]).clamp(min=0) * (low[:, 1] + low[:, 3]).clamp(min=0)
     union = _area(guess) + _area(goal) - common

@@ -10,19 +10,24 @@ mkdir -p "$work"
 python=${PYTHON:-python}
 [[ -e $work/cache/photographs.pickle ]] || "$python" -m training decode "$open_images" "$work/cache"
 start=()
-[[ -e $work/plate.pt ]] && start=(--start "$work/plate.pt")
-"$python" -m training train "$work/cache" "$work/plate.pt" "${start[@]}" "$@"
+[[ -e $work/details.pt ]] && start=(--start "$work/details.pt")
+"$python" -m training train "$work/cache" "$work/details.pt" "${start[@]}" "$@"
 context=()
 [[ -e $work/context.pt ]] && context=(--start "$work/context.pt")
 "$python" -m training train "$work/cache" "$work/context.pt" --context --synthetic 0.36 "${context[@]}" "$@"
-"$python" -m training export "$work/first" --first "$work/plate.pt" --context "$work/context.pt"
+# What is shipped has learned from both.
+taught="$work/context.pt"
+[[ -e $work/plate.pt ]] && taught="$work/plate.pt"
+"$python" -m training train "$work/cache" "$work/plate.pt" --synthetic 0.36 --start "$taught" \
+    --teacher "$work/details.pt" --teacher "$work/context.pt" --rate 5e-4 "$@"
+"$python" -m training export "$work/first" --first "$work/plate.pt"
 [[ -e $work/places ]] ||
     "$python" -m training propose "$work/cache" "$work/places" --model "$work/first/plate"
 "$python" -m training train-second "$work/places" "$work/judge.pt"
 # Again, without what the first run takes for plates that nobody annotated.
 "$python" -m training train-second "$work/places" "$work/judge2.pt" --start "$work/judge.pt" --doubt "$work/judge.pt"
 "$python" -m training average "$work/judge3.pt" "$work/judge.pt" "$work/judge2.pt" --share 0.4 --share 0.6
-"$python" -m training export "$work/repository" --first "$work/plate.pt" --context "$work/context.pt" --second "$work/judge3.pt"
+"$python" -m training export "$work/repository" --first "$work/plate.pt" --second "$work/judge3.pt"
 "$python" -m training threshold "$open_images" --repository "$work/repository"
 for each in model_repository "$work/repository"; do
     "$python" -m training evaluate --open-images "$open_images" --repository "$each" --at 0.35 --at 0.45 --at 0.55

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from service.models.platenet import CONTEXT, DISTANCES, IMAGE, SCORE, SOURCE, TRUST
+from service.models.platenet import DISTANCES, IMAGE, SCORE, SOURCE
 from service.models.second_stage import AROUND_X, AROUND_Y, HEIGHT, SAMPLES_X, SAMPLES_Y, WIDTH
 from training.ink import Pixels
 from training.photographs import Boxes, boxes
@@ -46,22 +46,21 @@ class Proposals:
 
 
 class FirstStage:
-    """The two networks that propose, as a released model has them, on one thread, over crops of any size.
+    """The network that proposes, as a released model has it, on one thread, over crops of any size.
 
-    `folder`: a model's, in which they lie at `service.models.platenet.SOURCE` and `CONTEXT`.
+    `folder`: a model's, in which it lies at `service.models.platenet.SOURCE`.
     """
 
     def __init__(self, folder: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self._details, self._context = (
-            ort.InferenceSession(str(folder / each), options, providers=["CPUExecutionProvider"])
-            for each in (SOURCE, CONTEXT)
-        )
+        self._network = ort.InferenceSession(str(folder / SOURCE), options, providers=["CPUExecutionProvider"])
 
     def propose(self, crop: Pixels) -> tuple[Boxes, NDArray[np.float32]]:
         """Boxes (n, 4) and scores (n,) at the peaks of the score map of `crop` (h, w, 3) BGR, highest first."""
-        heat, distances = self._maps(crop)
+        image = crop[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+        answer = self._network.run([SCORE, DISTANCES], {IMAGE: image})
+        heat, distances = np.asarray(answer[0])[0, 0], np.asarray(answer[1])[0]
         peaks = (heat == cv2.dilate(heat, np.ones((3, 3), np.uint8))) & (heat > LEAST)
         rows, columns = np.nonzero(peaks)
         order = np.argsort(-heat[rows, columns], kind="stable")
@@ -69,15 +68,6 @@ class FirstStage:
         left, top, right, bottom = distances[:, rows, columns]
         x, y = (columns + 0.5) * STRIDE, (rows + 0.5) * STRIDE
         return np.stack([x - left, y - top, x + right, y + bottom], 1).astype(np.float32), heat[rows, columns]
-
-    def _maps(self, crop: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scores (h, w) and distances (4, h, w): in each cell those of the surer network, as in the graph."""
-        image = crop.transpose(2, 0, 1)[None].astype(np.float32)
-        details, details_box = self._details.run([SCORE, DISTANCES], {IMAGE: image})
-        context, context_box = self._context.run([SCORE, DISTANCES], {IMAGE: image[:, ::-1].copy()})
-        raised = np.asarray(context) * TRUST / (1 + (TRUST - 1) * np.asarray(context))
-        distances = np.where(raised > details, context_box, details_box)
-        return np.maximum(details, raised)[0, 0], distances[0]
 
 
 def patch(crop: Pixels, box: Boxes) -> Pixels:

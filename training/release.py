@@ -20,11 +20,18 @@ from training.second_stage import judge_onnx
 
 
 def network_onnx(checkpoint: Path, target: Path) -> None:
-    """Writes the network of `checkpoint`, normalization folded, as `target`; n, height and width are free."""
+    """Writes the network of `checkpoint`, normalization folded, as `target`; n, height and width are free.
+
+    It takes RGB, whatever the network has been shown.
+    """
+    network = folded(read_checkpoint(checkpoint))
+    if not network.rgb:
+        stem = next(each for each in network.modules() if isinstance(each, torch.nn.Conv2d))
+        stem.weight.data = stem.weight.data.flip(1)
     example = torch.zeros(1, 3, 64, 64)
     axes = {"image": {0: "n", 2: "h", 3: "w"}} | {name: {0: "n", 2: "h4", 3: "w4"} for name in ("score", "box")}
     torch.onnx.export(
-        evenly_padded(Published(folded(read_checkpoint(checkpoint))).eval()),
+        evenly_padded(Published(network).eval()),
         (example,),
         str(target),
         input_names=["image"],
@@ -43,7 +50,6 @@ def release(
     repository: Path,
     first: Path | None,
     second: Path | None,
-    context: Path | None = None,
     threshold: float | None = None,
     version: int | None = None,
 ) -> Path:
@@ -56,8 +62,6 @@ def release(
     shutil.copytree(template / "plate" / "source", folder / "source", dirs_exist_ok=True)
     if first is not None:
         network_onnx(first, folder / platenet.SOURCE)
-    if context is not None:
-        network_onnx(context, folder / platenet.CONTEXT)
     if second is not None:
         judge_onnx(second, folder / platenet.SECOND)
     content = platenet.from_folder(folder)

@@ -1,6 +1,6 @@
 """The stream of training crops: real plates, synthetic plates on real photographs, and what only looks like one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,9 @@ from training.signs import Signs
 from training.targets import clip, target
 
 Rows = list[list[float]]
+
+Teacher = Callable[[Pixels], NDArray[np.float32]]
+"""Of a crop (s, s, 3) BGR: the score of each cell (s/4, s/4)."""
 
 REDRAWN = 0.125
 """Share of single crops after which there are a new plate and a new sign to draw from."""
@@ -47,6 +50,8 @@ class Batch:
     heat: NDArray[np.uint8]
     distances: NDArray[np.float16]
     weight: NDArray[np.float16]
+    taught: NDArray[np.float16] | None = None
+    """(n, s/4, s/4): what a teacher says of each cell, 0 to 1."""
 
 
 class Samples:
@@ -63,8 +68,8 @@ class Samples:
         self._drawn = [self._plates.draw(self._rng) for _ in range(textures)]
         self._panels = [self._signs.panel(self._rng) for _ in range(max(1, textures // 3))]
 
-    def batch(self, pixels: int) -> Batch:
-        """The next batch, of about `pixels` pixels altogether."""
+    def batch(self, pixels: int, teacher: Teacher | None = None) -> Batch:
+        """The next batch, of about `pixels` pixels altogether, and what `teacher` says of it."""
         side = int(self._rng.choice(self._mixture.sides))
         found = [self.sample(side) for _ in range(max(1, round(pixels / side**2)))]
         targets = [target(plates, ignore, side) for _, plates, ignore in found]
@@ -74,6 +79,7 @@ class Samples:
             np.stack([each.heat for each in targets]),
             np.stack([each.distances for each in targets]),
             np.stack([each.weight for each in targets]),
+            None if teacher is None else np.stack([teacher(image) for image, _, _ in found]).astype(np.float16),
         )
 
     def next(self) -> tuple[Pixels, Rows, Rows]:

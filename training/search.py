@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.app.detectors import open_detectors
+from service.app.detectors import as_computed, open_detectors
 from service.app.veil import default_policy
 from service.detection.tiled import TiledDetection
 from service.errors import UploadRejected
@@ -38,14 +38,18 @@ class Found:
 
 
 def search(repository: Path, photographs: Iterable[Labels], effort: str = "balanced") -> Iterator[Found]:
-    """Searches each photograph for plates with the models of `repository`; unreadable ones are left out."""
+    """Searches each photograph for plates with the models of `repository`; unreadable ones are left out.
+
+    In 8 bits where the service would (`VEIL_DETECTION__PRECISION` of the default settings) and the models have them.
+    """
     found = asyncio.run(_all(repository, list(photographs), effort))
     yield from found
 
 
 async def _all(repository: Path, photographs: list[Labels], effort: str) -> list[Found]:
     settings = Settings.load({"VEIL_MODELS__REPOSITORY": str(repository), "VEIL_DEFAULTS__EFFORT": effort})
-    catalog = Catalog(repository, [spec for spec in Catalog.read(repository).specs if "plate" in spec.classes])
+    plates = [spec for spec in Catalog.read(repository).specs if "plate" in spec.classes]
+    catalog = as_computed(settings, Catalog(repository, plates))
     policy = default_policy(settings, catalog)
     low = tuple(each.model_copy(update={"threshold": LOWEST}) for each in policy.classes if each.name == "plate")
     policy = policy.model_copy(update={"classes": low})

@@ -20,7 +20,8 @@ LEAST_HEIGHT = 5.0
 @dataclass(frozen=True)
 class Target:
     """For s × s cells of 4 × 4 pixels: `heat` uint8 (s, s); `distances` float16 (4, s, s), left, top, right, bottom in
-    pixels; `weight` float16 (s, s), which sums to one over each plate."""
+    pixels; `weight` float16 (s, s), which sums to one over the positive cells of each plate and to at most one over the
+    ignored ones."""
 
     heat: NDArray[np.uint8]
     distances: NDArray[np.float16]
@@ -52,8 +53,13 @@ def target(plates: Sequence[Sequence[float]], ignore: Sequence[Sequence[float]],
         rows = slice(max(0, int(y1 // STRIDE)), max(0, int(np.ceil(y2 / STRIDE))))
         heat[rows, max(0, int(x1 // STRIDE)) : max(0, int(np.ceil(x2 / STRIDE)))] = IGNORED
     for x1, y1, x2, y2 in sorted(plates, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True):
-        inside = np.ix_((centers > y1 - 2) & (centers < y2 + 2), (centers > x1 - 2) & (centers < x2 + 2))
+        within_y, within_x = (centers > y1 - 2) & (centers < y2 + 2), (centers > x1 - 2) & (centers < x2 + 2)
+        inside = np.ix_(within_y, within_x)
         heat[inside] = IGNORED
+        x, y = np.meshgrid(centers[within_x], centers[within_y])
+        for side_of, distance in enumerate((x - x1, y - y1, x2 - x, y2 - y)):
+            distances[side_of][inside] = np.maximum(distance, 0.5)
+        weight[inside] = 1 / max(1, x.size)
         reach_x = np.clip(0.25 * (x2 - x1), STRIDE * 0.51, STRIDE * 3.01)
         reach_y = np.clip(0.25 * (y2 - y1), STRIDE * 0.51, STRIDE * 3.01)
         columns = np.flatnonzero(np.abs(centers - (x1 + x2) / 2) <= reach_x)

@@ -1,7 +1,7 @@
 """Processes that draw crops: batches beside the one that trains, or places to be written down."""
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
@@ -17,25 +17,34 @@ from training.proposals import FirstStage, collect
 from training.samples import Batch, Mixture, Samples
 
 
-def _work(queue: "Queue[Batch]", cache: Path, fonts: Path, seed: int, mixture: Mixture, pixels: int) -> None:
+def _work(
+    queue: "Queue[Batch]", cache: Path, fonts: Path, seed: int, mixture: Mixture, pixels: int, teachers: Sequence[Path]
+) -> None:
     cv2.setNumThreads(1)
+    teacher = None
+    if teachers:
+        from training.teacher import Teacher
+
+        teacher = Teacher(teachers)
     samples = Samples(Photographs(cache), Fonts.find(fonts), seed, mixture)
     while True:
-        queue.put(samples.batch(pixels))
+        queue.put(samples.batch(pixels, teacher))
 
 
 @contextmanager
 def batches(
-    cache: Path, fonts: Path, seed: int, mixture: Mixture, pixels: int, count: int
+    cache: Path, fonts: Path, seed: int, mixture: Mixture, pixels: int, count: int, teachers: Sequence[Path] = ()
 ) -> Iterator[Iterator[Batch]]:
     """An endless stream of batches from `count` processes with the seeds `seed`, `seed` + 1, …
+
+    `teachers`: checkpoints of the networks whose scores go with the batches.
 
     Raises RuntimeError from the stream if a process ends.
     """
     context = multiprocessing.get_context("spawn")
     queue: Queue[Batch] = context.Queue(2 + 2 * count)
     processes = [
-        context.Process(target=_work, args=(queue, cache, fonts, seed + k, mixture, pixels), daemon=True)
+        context.Process(target=_work, args=(queue, cache, fonts, seed + k, mixture, pixels, teachers), daemon=True)
         for k in range(count)
     ]
     for process in processes:

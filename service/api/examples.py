@@ -5,7 +5,7 @@ from typing import Any
 ID = "01938a5c-7b1e-7c3a-9d42-5f0c8f1e2a3b"
 DETECTIONS: list[dict[str, Any]] = [
     {"class": "face", "score": 0.93, "box": [1204.5, 830.0, 1262.1, 905.4], "model": "face/1", "polygon": None},
-    {"class": "plate", "score": 0.88, "box": [2010.0, 1722.3, 2131.8, 1758.9], "model": "plate/4", "polygon": None},
+    {"class": "plate", "score": 0.88, "box": [2010.0, 1722.3, 2131.8, 1758.9], "model": "plate/5", "polygon": None},
 ]
 TIMINGS = {"upload": 35.2, "queue": 0.1, "inspect": 0.4, "decode": 61.3, "detect": 702.8}
 

@@ -126,7 +126,7 @@ def test_another_file_needs_a_new_plan_for_that_model_only(builder: Builder) -> 
     builder.built()
     builder.calls.unlink()
     builder.export()
-    with (builder.engines / "source" / "plate" / "4" / "model.onnx").open("ab") as file:
+    with (builder.engines / "source" / "plate" / "5" / "model.onnx").open("ab") as file:
         file.write(b"\0")
     assert builder.build().returncode == 0
     calls = builder.calls.read_text(encoding="utf-8").splitlines()

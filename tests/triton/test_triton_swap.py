@@ -49,7 +49,7 @@ def two_versions(catalog: Catalog, tmp_path: Path) -> Catalog:
 
 @pytest.fixture
 def server(two_versions: Catalog, tmp_path: Path) -> Iterator[TritonProcess]:
-    """It serves face/1 and plate/4."""
+    """It serves face/1 and plate/5."""
     export_repository(two_versions, tmp_path / "served", "python", ["face/2"])
     with TritonProcess(tmp_path / "triton", repository=tmp_path / "served") as process:
         yield process
@@ -128,7 +128,7 @@ def test_a_version_is_changed_and_changed_back_under_load(
             (face,) = (each for each in receipt["models"] if each["name"] == "face")
             (spec,) = (each for each in two_versions.versions(two_versions.specs[0]) if each.version == face["version"])
             assert face["sha256"] == spec.sha256
-            assert {d["model"] for d in receipt["detections"]} <= {spec.label, "plate/4"}
+            assert {d["model"] for d in receipt["detections"]} <= {spec.label, "plate/5"}
             used.append((receipt["received_at"], face["version"]))
         versions = "".join(version for _, version in sorted(used))
         assert versions.startswith("1")

@@ -24,7 +24,7 @@ def silent(_: str) -> None: ...
 @pytest.fixture
 def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
     """A repository with the plate model's entry and source, not yet built."""
-    for name in ("model.json", platenet.SOURCE, platenet.CONTEXT, platenet.SECOND, eight_bits.FILE):
+    for name in ("model.json", platenet.SOURCE, platenet.SECOND, eight_bits.FILE):
         target = tmp_path / "plate" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(catalog.root / "plate" / name, target)
@@ -34,21 +34,21 @@ def plate_only(catalog: Catalog, tmp_path: Path) -> Path:
 def test_building_gives_the_very_bytes_of_the_catalog(plate_only: Path) -> None:
     told: list[str] = []
     (spec,) = build_models(plate_only, told.append)
-    file = plate_only / "plate" / "4" / "model.onnx"
+    file = plate_only / "plate" / "5" / "model.onnx"
     assert sha256_of(file) == spec.sha256
-    assert told == ["plate/4: building", "plate/4 in 8 bits: building"]
+    assert told == ["plate/5: building", "plate/5 in 8 bits: building"]
     before = file.stat().st_mtime_ns
     build_models(plate_only, told.append)
-    assert told[2:] == ["plate/4: already there", "plate/4 in 8 bits: already there"]
+    assert told[2:] == ["plate/5: already there", "plate/5 in 8 bits: already there"]
     assert file.stat().st_mtime_ns == before
 
 
 def test_a_damaged_file_is_built_again(plate_only: Path) -> None:
     build_models(plate_only, silent)
-    file = plate_only / "plate" / "4" / "model.onnx"
+    file = plate_only / "plate" / "5" / "model.onnx"
     file.write_bytes(file.read_bytes()[:-1])
     (problem,) = verify_files(Catalog.read(plate_only))
-    assert str(problem).startswith("plate/4: the file's SHA-256 is")
+    assert str(problem).startswith("plate/5: the file's SHA-256 is")
     build_models(plate_only, silent)
     assert verify_files(Catalog.read(plate_only)) == []
 

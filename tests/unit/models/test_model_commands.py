@@ -44,4 +44,4 @@ def test_8_bits_are_calibrated_by_a_folder(tmp_path: Path) -> None:
     arguments = ["--precision", "int8", "--pictures", str(tmp_path / "pictures"), "--most", "1"]
     done = CliRunner().invoke(main, ["models", "variants", str(tmp_path / "out"), *arguments])
     assert done.exit_code == 0, done.output
-    assert [spec.label for spec in Catalog.read(tmp_path / "out" / "int8").specs] == ["face/1", "plate/4"]
+    assert [spec.label for spec in Catalog.read(tmp_path / "out" / "int8").specs] == ["face/1", "plate/5"]

@@ -138,26 +138,21 @@ def test_faces_are_decoded_as_centerface_does(catalog: Catalog) -> None:
         np.testing.assert_allclose(found[likely], by_score(expected, scores)[likely], rtol=1e-4, atol=1e-2)
 
 
-def test_plates_are_proposed_by_the_surer_of_the_trained_networks(catalog: Catalog) -> None:
-    """The reference are the committed networks, given their order of colors, decoded cell by cell."""
-    sources = [(catalog.root / "plate" / each).read_bytes() for each in (platenet.SOURCE, platenet.CONTEXT)]
+def test_plates_are_proposed_where_the_trained_network_says(catalog: Catalog) -> None:
+    """The reference is the committed network, decoded cell by cell."""
+    trained = (catalog.root / "plate" / platenet.SOURCE).read_bytes()
     rgb = street()[None].transpose(0, 3, 1, 2).astype(np.float32)
-    (score, distances), (other, others) = (
-        ort.InferenceSession(each, providers=["CPUExecutionProvider"]).run(
-            [platenet.SCORE, platenet.DISTANCES], {platenet.IMAGE: np.ascontiguousarray(image)}
+    score, distances = (
+        np.asarray(each)
+        for each in ort.InferenceSession(trained, providers=["CPUExecutionProvider"]).run(
+            [platenet.SCORE, platenet.DISTANCES], {platenet.IMAGE: rgb}
         )
-        for each, image in zip(sources, (rgb[:, ::-1], rgb), strict=True)
     )
-    odds = platenet.TRUST * other / (1 - other)
-    trusted = odds / (1 + odds)
-    distances = np.where(trusted > score, others, distances)
-    assert 0.001 < (trusted > score).mean() < 0.999
-    score = np.maximum(score, trusted)
     cells = peaks(score[0, 0])
     x, y = (cells % SIDE + 0.5) * STRIDE, (cells // SIDE + 0.5) * STRIDE
     left, top, right, bottom = distances[0].reshape(4, CELLS)[:, cells]
     expected = by_score(np.stack([x - left, y - top, x + right, y + bottom], axis=1), score.ravel()[cells])
-    answer = run(onnx.load_from_string(platenet.proposing(*sources)), street()[None])
+    answer = run(onnx.load_from_string(platenet.proposing(trained)), street()[None])
     found = by_score(answer["boxes"][0], answer["scores"][0])
     likely = found[:, 0] > 0.02
     assert likely.sum() > 20
@@ -166,23 +161,26 @@ def test_plates_are_proposed_by_the_surer_of_the_trained_networks(catalog: Catal
 
 @pytest.mark.parametrize(("name", "truth"), [("face", FACE), ("plate", PLATE)])
 def test_the_object_is_found(catalog: Catalog, name: str, truth: tuple[int, int, int, int]) -> None:
+    """And nothing else is: the boxes over the threshold, of which a mask is the union, lie around it and hold it."""
     answer = run(load(catalog, name), street()[None])
-    x1, y1, x2, y2 = answer["boxes"][0, 0]
-    assert answer["scores"][0, 0] > 0.85
-    assert answer["scores"][0, 1] < 0.4
-    assert x1 < truth[0] + 8
-    assert y1 < truth[1] + 8
-    assert x2 > truth[2] - 8
-    assert y2 > truth[3] - 8
+    (spec,) = (each for each in catalog.specs if each.name == name)
+    boxes = answer["boxes"][0][answer["scores"][0] >= spec.threshold]
+    assert len(boxes)
+    x1, y1 = boxes[:, :2].min(0)
+    x2, y2 = boxes[:, 2:].max(0)
+    for found, real in zip((x1, y1, -x2, -y2), (truth[0], truth[1], -truth[2], -truth[3]), strict=True):
+        assert found < real + 8
+    width, height = truth[2] - truth[0], truth[3] - truth[1]
+    assert (np.abs(boxes[:, :2] + boxes[:, 2:] - np.array(truth[:2]) - truth[2:]) < (width, 2 * height)).all()
 
 
 def test_a_face_is_found_less_well_in_bgr(catalog: Catalog) -> None:
-    """What order the plate's two networks take is held by the tests that compare them with the trained ones."""
+    """What order the plate's network takes is held by the tests that compare it with the trained one."""
     rgb, bgr = run(load(catalog, "face"), np.stack([street(), street()[..., ::-1]]))["scores"][:, 0]
     assert bgr < rgb
 
 
 def test_the_repository_of_the_project_is_meant(catalog: Catalog) -> None:
     assert catalog.root == ROOT / "model_repository"
-    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/4"]
+    assert [spec.label for spec in catalog.specs] == ["face/1", "plate/5"]
     assert {spec.max_detections for spec in catalog.specs} == {SLOTS}

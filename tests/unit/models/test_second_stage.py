@@ -129,7 +129,7 @@ def test_both_verdicts_make_the_score() -> None:
 
 def test_what_follows_the_best_is_left_as_it_is() -> None:
     places = [(float(k * 2), 50.0, float(k * 2 + 30), 66.0) for k in range(stage.PLACES + 3)]
-    given = np.linspace(0.9, 0.3, len(places)).tolist()
+    given = np.linspace(0.9, stage.LEAST + 0.01, len(places)).tolist()
     content = stage.add_second_stage(first(*proposals(places, given)), "image", judge())
     tiles = np.zeros((1, TILE, TILE, 3), np.uint8)
     boxes, scores = (np.asarray(each)[0] for each in session(content).run(["boxes", "scores"], {"tiles": tiles}))
@@ -209,7 +209,7 @@ def test_the_shipped_model_is_both_networks(catalog: Catalog) -> None:
     """The reference: the committed networks, one after the other, with the arithmetic in NumPy."""
     (spec,) = (each for each in catalog.specs if each.name == "plate")
     folder, tiles = catalog.root / "plate", street()[None]
-    proposing = platenet.proposing(*((folder / each).read_bytes() for each in (platenet.SOURCE, platenet.CONTEXT)))
+    proposing = platenet.proposing((folder / platenet.SOURCE).read_bytes())
     boxes, scores = (np.asarray(each)[0] for each in session(proposing).run(["boxes", "scores"], {"tiles": tiles}))
     likely = np.flatnonzero(scores[: stage.PLACES] >= stage.LEAST)
     sides = boxes[likely, 2:] - boxes[likely, :2]

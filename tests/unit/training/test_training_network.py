@@ -12,7 +12,6 @@ pytest.importorskip("torch", reason="PyTorch is installed with requirements/trai
 
 import torch
 
-from service.models import platenet
 from service.models.catalog import Catalog
 from service.models.golden import Golden
 from training import mobile
@@ -23,6 +22,7 @@ from training.network import OFFSET, SEEN, SHRINK, ContextNet, PlateNet, folded,
 from training.photographs import Photographs
 from training.samples import Batch, Mixture, Samples
 from training.soup import average
+from training.teacher import TRUST, Teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
@@ -88,13 +88,48 @@ def test_descent_lowers_the_loss_of_one_batch(stream: Iterator[Batch], tmp_path:
     assert value(last) < 0.8 * value(first)
 
 
+def test_teachers_say_what_the_surest_of_them_does(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    networks = [PlateNet().eval(), ContextNet().eval()]
+    for k, network in enumerate(networks):
+        torch.nn.init.normal_(network.out.weight, std=20.0)
+        torch.nn.init.constant_(network.out.bias, -k * math.log(TRUST))
+        save(network, tmp_path / f"{k}.pt")
+    crop = np.random.default_rng(2).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    found = Teacher([tmp_path / "0.pt", tmp_path / "1.pt"])(crop)
+    bgr = torch.from_numpy(crop).permute(2, 0, 1)[None].float() * SHRINK + OFFSET
+    with torch.no_grad():
+        details, context = torch.sigmoid(networks[0](bgr)[0, 0]), torch.sigmoid(networks[1](bgr.flip(1))[0, 0])
+    odds = TRUST * context / (1 - context)
+    assert 0.01 < (odds / (1 + odds) > details).float().mean() < 0.99
+    np.testing.assert_allclose(found, torch.maximum(details, odds / (1 + odds)).numpy(), atol=1e-4)
+
+
+def test_a_network_learns_what_its_teachers_say(photographs: Photographs, fonts: Fonts, tmp_path: Path) -> None:
+    """Where nothing is annotated, too: half of what counts there."""
+    torch.manual_seed(6)
+    start, learned = tmp_path / "start.pt", tmp_path / "learned.pt"
+    samples = Samples(photographs, fonts, 3, Mixture(mined=1.0, real=0.0, sides=(96,)), textures=6)
+    batch = samples.batch(2 * 96**2, lambda crop: np.full((24, 24), 0.8, np.float32))
+    assert batch.taught is not None
+    assert batch.taught.shape == batch.heat.shape
+    fit(iter(lambda: batch, None), Plan(steps=1, warmup=1, rate=0.0), start, print)
+    fit(iter(lambda: batch, None), Plan(steps=120, warmup=1, rate=3e-3, average=0.5, fine=True), learned, print, start)
+    image = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() * SHRINK + OFFSET
+    with torch.no_grad():
+        before, after = (torch.sigmoid(folded(read_checkpoint(each))(image)[:, 0]).mean() for each in (start, learned))
+    assert before < 0.1
+    assert 0.25 < after < 0.55
+
+
 def test_fine_tuning_needs_a_start(stream: Iterator[Batch], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="checkpoint"):
         fit(stream, Plan(steps=1, fine=True), tmp_path / "never.pt", print)
 
 
+@pytest.mark.parametrize("kind", [PlateNet, ContextNet])
 def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
-    catalog: Catalog, stream: Iterator[Batch], tmp_path: Path
+    catalog: Catalog, tmp_path: Path, kind: type[PlateNet]
 ) -> None:
     pytest.importorskip("onnx")
     import onnxruntime
@@ -102,10 +137,9 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     from training.release import release
 
     torch.manual_seed(2)
-    checkpoint, context = tmp_path / "start.pt", tmp_path / "context.pt"
-    fit(stream, Plan(steps=1), checkpoint, print)
-    save(ContextNet().eval(), context)
-    file = release(catalog.root, tmp_path / "repository", checkpoint, None, context, threshold=0.51)
+    checkpoint = tmp_path / "start.pt"
+    save(kind().eval(), checkpoint)
+    file = release(catalog.root, tmp_path / "repository", checkpoint, None, threshold=0.51)
     described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.51
     assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file
@@ -119,9 +153,8 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     ]
     rgb = torch.from_numpy(tile).permute(0, 3, 1, 2).float() * SHRINK + OFFSET
     with torch.no_grad():
-        details = torch.sigmoid(folded(read_checkpoint(checkpoint))(rgb.flip(1))[:, 0])
-        trusted = torch.sigmoid(folded(read_checkpoint(context))(rgb)[:, 0] + math.log(platenet.TRUST))
-    assert scores[0, 0] == pytest.approx(float(torch.maximum(details, trusted).max()), abs=1e-4)
+        expected = torch.sigmoid(folded(read_checkpoint(checkpoint))(rgb if kind.rgb else rgb.flip(1))[:, 0])
+    assert scores[0, 0] == pytest.approx(float(expected.max()), abs=1e-4)
 
 
 def test_the_context_is_seen_as_imagenet_taught(stream: Iterator[Batch], tmp_path: Path) -> None:
