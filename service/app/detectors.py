@@ -52,7 +52,7 @@ async def open_detectors(settings: Settings, catalog: Catalog) -> AsyncIterator[
     """One detector for each model of the catalog, behind the configured engine, each answering only while proven.
 
     The embedded engine has a gate before them, unless the settings say otherwise: a tile that it leaves out costs a
-    fifteenth. A server with a GPU has better things to do than to wait for a processor.
+    twelfth. A server with a GPU has better things to do than to wait for a processor.
     """
     try:
         golden = {

@@ -1,6 +1,6 @@
 """A small model before the detectors: where it sees nothing that could matter, they are not asked.
 
-Most of a street shows neither a face nor a plate, and a network that only has to tell so much costs a fifteenth of
+Most of a street shows neither a face nor a plate, and a network that only has to tell so much costs a twelfth of
 those that find them: a cascade (Viola and Jones, 2001, section 4). The gate fulfills the same contract as a detector
 and is proven like one; its boxes are the cells of a coarse map and are used for nothing but this.
 """
