@@ -62,8 +62,12 @@ async def test_the_object_is_found_where_it_is(
     assert answer.scores.shape == (1, spec.max_detections)
     assert answer.labels is None
     found = answer.boxes[0][answer.scores[0] >= spec.threshold]
-    assert len(found) == 1
-    np.testing.assert_allclose(found[0], truth, atol=25)
+    assert len(found)
+    low, high = np.array(truth[:2]), np.array(truth[2:])
+    middles = (found[:, :2] + found[:, 2:]) / 2
+    assert ((middles > low) & (middles < high)).all(), "nothing is found elsewhere"
+    np.testing.assert_array_less(found[:, :2].min(0), low + 8)
+    np.testing.assert_array_less(high - 8, found[:, 2:].max(0))
 
 
 @pytest.mark.parametrize("name", ["face", "plate"])
@@ -78,9 +82,15 @@ async def test_a_full_batch_answers_as_single_tiles_do(detectors: Detectors, nam
 async def test_answers_to_concurrent_questions_are_not_mixed_up(detectors: Detectors) -> None:
     detector = detectors["plate"]
     tiles = different_tiles(8)
-    answers = await asyncio.gather(*(detector.detect(tile[None]) for tile in tiles))
-    for i, answer in enumerate(answers):
-        assert answer.boxes[0, 0, 0] == pytest.approx(PLATE[0] + 16 * i, abs=25)
+    alone = [await detector.detect(tile[None]) for tile in tiles]
+    for answer, expected, other in zip(
+        await asyncio.gather(*(detector.detect(tile[None]) for tile in tiles)),
+        alone,
+        alone[1:] + alone[:1],
+        strict=True,
+    ):
+        same(answer, expected)
+        assert np.abs(answer.boxes[0, 0] - other.boxes[0, 0]).max() > 8, "the next tile shows it elsewhere"
 
 
 async def test_nothing_is_found_where_nothing_is(detectors: Detectors) -> None:

@@ -121,8 +121,8 @@ def test_what_does_not_read_the_very_bytes_stays_as_it_is() -> None:
     assert ordered(model) == expected
 
 
-@pytest.mark.parametrize(("name", "stems"), [("face", 1), ("plate", 2), ("gate", 1)])
-def test_no_shipped_model_makes_floats_of_a_tile(catalog: Catalog, name: str, stems: int) -> None:
+@pytest.mark.parametrize(("name", "stems"), [("face", 1), ("plate", 2)])
+def test_no_shipped_detector_makes_floats_of_a_tile(catalog: Catalog, name: str, stems: int) -> None:
     reduced = catalog.in_eight_bits()
     graph = onnx.load(next(reduced.file(each) for each in reduced.wanted if each.name == name)).graph
     readers = [node.op_type for node in graph.node if "tiles" in node.input]
