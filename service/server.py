@@ -174,13 +174,13 @@ def _say(veil: Veil, listener: socket.socket, metrics: str | None) -> None:
     scheme = "http" if veil.settings.tls.certificate is None else "https"
     key = ' -H "api-key: $VEIL_KEY"' if veil.settings.keys_needed else ""
     models = ", ".join(spec.label for spec in veil.catalog.specs)
+    # One write, the line that works last: who waits for "Veil listens on" in a log has read the rest.
     sys.stderr.write(
-        f"Veil listens on {scheme}://{host}:{port} ({veil.settings.detection.engine}: {models}); docs at /docs. Try:\n"
+        (f"Metrics on {metrics}\n" if metrics else "")
+        + f"Veil listens on {scheme}://{host}:{port} ({veil.settings.detection.engine}: {models}); docs at /docs. Try:\n"
         f"  curl -sS{key} --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
         f"{scheme}://{host}:{port}/v1/anonymize -o anonymized.jpg\n"
     )
-    if metrics:
-        sys.stderr.write(f"Metrics on {metrics}\n")
     sys.stderr.flush()
 
 

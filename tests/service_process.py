@@ -77,10 +77,11 @@ class ServiceProcess:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the service ended with {self.process.returncode}:\n{self.text()[already:]}")
-            found = re.search(r"Veil listens on (https?://\S+)", self.text()[already:])
+            said = self.text()[already:]
+            found = re.search(r"Veil listens on (https?://\S+) ", said)
             if found:
                 self.url = found[1]
-                metrics = re.search(r"Metrics on (http://\S+)", self.text()[already:])
+                metrics = re.search(r"Metrics on (http://\S+)\n", said[: found.start()])
                 self.metrics_url = metrics[1] if metrics else ""
                 if self._answers("/readyz" if ready else "/livez"):
                     return self

@@ -183,11 +183,14 @@ def export(
         float | None, typer.Option(help="Recommended threshold; the released one if not given.")
     ] = None,
     version: Annotated[int | None, typer.Option(help="Version to call it; the released one's if not given.")] = None,
+    odds: Annotated[
+        float, typer.Option(help="Factor on the odds of --first: one that was taught is too modest.")
+    ] = 1.0,
 ) -> None:
     """Write checkpoints as a model repository: networks, contract, checksum."""
     from training.release import release
 
-    print(release(RELEASED, repository, first, second, threshold, version))
+    print(release(RELEASED, repository, first, second, threshold, version, odds))
 
 
 @app.command()

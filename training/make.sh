@@ -20,14 +20,14 @@ taught="$work/context.pt"
 [[ -e $work/plate.pt ]] && taught="$work/plate.pt"
 "$python" -m training train "$work/cache" "$work/plate.pt" --synthetic 0.36 --start "$taught" \
     --teacher "$work/details.pt" --teacher "$work/context.pt" --rate 5e-4 "$@"
-"$python" -m training export "$work/first" --first "$work/plate.pt"
+"$python" -m training export "$work/first" --first "$work/plate.pt" --odds 4
 [[ -e $work/places ]] ||
     "$python" -m training propose "$work/cache" "$work/places" --model "$work/first/plate"
 "$python" -m training train-second "$work/places" "$work/judge.pt"
 # Again, without what the first run takes for plates that nobody annotated.
 "$python" -m training train-second "$work/places" "$work/judge2.pt" --start "$work/judge.pt" --doubt "$work/judge.pt"
 "$python" -m training average "$work/judge3.pt" "$work/judge.pt" "$work/judge2.pt" --share 0.4 --share 0.6
-"$python" -m training export "$work/repository" --first "$work/plate.pt" --second "$work/judge3.pt"
+"$python" -m training export "$work/repository" --first "$work/plate.pt" --odds 4 --second "$work/judge3.pt"
 "$python" -m training threshold "$open_images" --repository "$work/repository"
 for each in model_repository "$work/repository"; do
     "$python" -m training evaluate --open-images "$open_images" --repository "$each" --at 0.35 --at 0.45 --at 0.55

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from training.network import OPSET, Published, folded, read_checkpoint
 from training.second_stage import judge_onnx
 
 
-def network_onnx(checkpoint: Path, target: Path) -> None:
+def network_onnx(checkpoint: Path, target: Path, odds: float = 1.0) -> None:
     """Writes the network of `checkpoint`, normalization folded, as `target`; n, height and width are free.
 
-    It takes RGB, whatever the network has been shown.
+    It takes RGB, whatever the network has been shown, and the odds of its scores are multiplied by `odds`.
     """
     network = folded(read_checkpoint(checkpoint))
+    with torch.no_grad():
+        network.out.bias[0] += math.log(odds)
     if not network.rgb:
         stem = next(each for each in network.modules() if isinstance(each, torch.nn.Conv2d))
         stem.weight.data = stem.weight.data.flip(1)
@@ -52,6 +55,7 @@ def release(
     second: Path | None,
     threshold: float | None = None,
     version: int | None = None,
+    odds: float = 1.0,
 ) -> Path:
     """A repository with a plate model alone, of the checkpoints of its networks; one without stays as it is.
 
@@ -61,7 +65,7 @@ def release(
     folder = repository / "plate"
     shutil.copytree(template / "plate" / "source", folder / "source", dirs_exist_ok=True)
     if first is not None:
-        network_onnx(first, folder / platenet.SOURCE)
+        network_onnx(first, folder / platenet.SOURCE, odds)
     if second is not None:
         judge_onnx(second, folder / platenet.SECOND)
     content = platenet.from_folder(folder)

@@ -17,7 +17,7 @@ from training.targets import clip, target
 
 Rows = list[list[float]]
 
-Teacher = Callable[[Pixels], NDArray[np.float32]]
+Scorer = Callable[[Pixels], NDArray[np.float32]]
 """Of a crop (s, s, 3) BGR: the score of each cell (s/4, s/4)."""
 
 REDRAWN = 0.125
@@ -68,7 +68,7 @@ class Samples:
         self._drawn = [self._plates.draw(self._rng) for _ in range(textures)]
         self._panels = [self._signs.panel(self._rng) for _ in range(max(1, textures // 3))]
 
-    def batch(self, pixels: int, teacher: Teacher | None = None) -> Batch:
+    def batch(self, pixels: int, teacher: Scorer | None = None) -> Batch:
         """The next batch, of about `pixels` pixels altogether, and what `teacher` says of it."""
         side = int(self._rng.choice(self._mixture.sides))
         found = [self.sample(side) for _ in range(max(1, round(pixels / side**2)))]

@@ -90,7 +90,7 @@ def _stems(graph: GraphProto) -> Iterator[_Stem]:
         way = [] if pair is None else _way(made_by.get(pair.input[0]), made_by, values)
         means = [each for each in way if each.op_type == "AveragePool"]
         stride = next(each.ints[0] for each in node.attribute if each.name == "strides") << len(means)
-        if way and len(means) <= 1 and TOGETHER % stride == 0 and _gives_bytes(way, reads, values):
+        if way and all(map(_halves, means)) and TOGETHER % stride == 0 and _gives_bytes(way, reads, values):
             yield _Stem(node, reads, weights, bias, gives[0], averaged=bool(means))
 
 
@@ -108,12 +108,23 @@ def _way(node: NodeProto | None, made_by: Mapping[str, NodeProto], values: Mappi
     return []
 
 
+def _halves(mean: NodeProto) -> bool:
+    """Whether it is of 2 × 2 pixels beside each other, and nothing else."""
+    attributes = {each.name: list(each.ints) for each in mean.attribute if each.ints}
+    return attributes.pop("kernel_shape") == attributes.pop("strides", None) == [2, 2] and not any(
+        map(any, attributes.values())
+    )
+
+
 def _gives_bytes(way: list[NodeProto], reads: NodeProto, values: Mapping[str, Value]) -> bool:
     """Whether `reads` takes for each byte of a tile the number that `way` makes of it."""
     low, high = 0.0, 255.0
     for node in way:
         if node.op_type in ("Mul", "Add", "Sub"):
-            value = float(values[node.input[1]])
+            constant = values.get(node.input[1])
+            if constant is None or constant.size != 1:
+                return False
+            value = float(constant.item())
             low, high = (
                 each * value if node.op_type == "Mul" else each + value if node.op_type == "Add" else each - value
                 for each in (low, high)

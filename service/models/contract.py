@@ -8,7 +8,7 @@ non-maximum suppression: "Objects as Points" (Zhou et al., 2019), section 4.
 from collections.abc import Mapping
 
 import onnx
-from onnx import ModelProto, compose, parser, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, compose, parser, shape_inference
 
 TILE = 640
 STRIDE = 4
@@ -72,17 +72,32 @@ def fit(network: ModelProto, image: str, outputs: Mapping[str, int]) -> None:
     del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.append(_tensor(image, 3, TILE))
     graph.output.extend(_tensor(name, channels, SIDE) for name, channels in outputs.items())
-    needed, kept = set(outputs), []
+    prune(graph)
+    _set_versions(network)
+
+
+def prune(graph: GraphProto) -> None:
+    """Drops nodes, in order of computation, and weights that no output of `graph` needs, in place."""
+    needed, kept = {each.name for each in graph.output}, []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
-            needed.update(node.input)
+            needed |= reads(node)
             kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
     weights = [each for each in graph.initializer if each.name in needed]
-    del graph.initializer[:]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(reversed(kept))
     graph.initializer.extend(weights)
-    _set_versions(network)
+
+
+def reads(node: NodeProto) -> set[str]:
+    """Names of the values that `node` needs, those included that its branches take from the graph around them."""
+    needed = {each for each in node.input if each}
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            inner = attribute.g
+            own = {output for each in inner.node for output in each.output} | {each.name for each in inner.initializer}
+            needed |= set().union(*map(reads, inner.node)) - own
+    return needed
 
 
 def assemble(name: str, network: ModelProto, image: str, heat: str, decode: str, maps: Mapping[str, str]) -> bytes:

@@ -23,6 +23,7 @@ import onnx
 from onnx import GraphProto, ModelProto
 
 from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.contract import prune, reads
 from service.models.equalize import equalize, scales
 from service.models.verify import verify_files
 
@@ -102,7 +103,7 @@ def half(content: bytes) -> bytes:
                 node.input[k] = cast(name, onnx.TensorProto.FLOAT16 if inside else onnx.TensorProto.FLOAT)
     graph.node.extend(casts.values())
     graph.initializer.extend(halved.values())
-    used = set().union(*map(_read, graph.node))
+    used = set().union(*map(reads, graph.node))
     kept = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(kept)
@@ -192,35 +193,18 @@ def ordered(model: ModelProto) -> bytes:
     waiting, done = list(model.graph.node), {each.name for each in (*model.graph.initializer, *model.graph.input)}
     in_order: list[onnx.NodeProto] = []
     while waiting:
-        ready = [node for node in waiting if done.issuperset(_read(node))]
+        ready = [node for node in waiting if done.issuperset(reads(node))]
         if not ready:
             raise ModelError("the converted graph has nodes whose input nothing computes")
         for node in ready:
             done.update(node.output)
         in_order += ready
         waiting = [node for node in waiting if node not in ready]
-    needed, kept = {each.name for each in model.graph.output}, []
-    for node in reversed(in_order):
-        if needed.intersection(node.output):
-            needed |= _read(node)
-            kept.append(node)
-    values = [each for each in model.graph.initializer if each.name in needed]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(reversed(kept))
-    model.graph.initializer.extend(values)
+    del model.graph.node[:]
+    model.graph.node.extend(in_order)
+    prune(model.graph)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
-
-
-def _read(node: onnx.NodeProto) -> set[str]:
-    """Names of the values that `node` needs, those included that its branches take from the graph around them."""
-    needed = {each for each in node.input if each}
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            inner = attribute.g
-            own = {output for each in inner.node for output in each.output} | {each.name for each in inner.initializer}
-            needed |= set().union(*map(_read, inner.node)) - own
-    return needed
 
 
 class _Reader:

@@ -139,7 +139,7 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     torch.manual_seed(2)
     checkpoint = tmp_path / "start.pt"
     save(kind().eval(), checkpoint)
-    file = release(catalog.root, tmp_path / "repository", checkpoint, None, threshold=0.51)
+    file = release(catalog.root, tmp_path / "repository", checkpoint, None, threshold=0.51, odds=4)
     described = json.loads((tmp_path / "repository" / "plate" / "model.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.51
     assert Catalog.read(tmp_path / "repository").file(Catalog.read(tmp_path / "repository").specs[0]) == file
@@ -153,7 +153,8 @@ def test_a_checkpoint_becomes_a_repository_that_answers_as_the_network_does(
     ]
     rgb = torch.from_numpy(tile).permute(0, 3, 1, 2).float() * SHRINK + OFFSET
     with torch.no_grad():
-        expected = torch.sigmoid(folded(read_checkpoint(checkpoint))(rgb if kind.rgb else rgb.flip(1))[:, 0])
+        logit = folded(read_checkpoint(checkpoint))(rgb if kind.rgb else rgb.flip(1))[:, 0]
+        expected = torch.sigmoid(logit + math.log(4))
     assert scores[0, 0] == pytest.approx(float(expected.max()), abs=1e-4)
 
 
