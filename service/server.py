@@ -177,7 +177,8 @@ def _say(veil: Veil, listener: socket.socket, metrics: str | None) -> None:
     # One write, the line that works last: who waits for "Veil listens on" in a log has read the rest.
     sys.stderr.write(
         (f"Metrics on {metrics}\n" if metrics else "")
-        + f"Veil listens on {scheme}://{host}:{port} ({veil.settings.detection.engine}: {models}); docs at /docs. Try:\n"
+        + f"Veil listens on {scheme}://{host}:{port} ({veil.settings.detection.engine}: {models}); "
+        "docs at /docs. Try:\n"
         f"  curl -sS{key} --data-binary @photo.jpg -H 'Content-Type: image/jpeg' "
         f"{scheme}://{host}:{port}/v1/anonymize -o anonymized.jpg\n"
     )

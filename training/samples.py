@@ -12,7 +12,7 @@ from training.ink import Pixels
 from training.photographs import Photographs
 from training.plates import Plates
 from training.rendering import paste, seen_from
-from training.signs import Signs
+from training.signs import Signs, near
 from training.targets import clip, target
 
 Rows = list[list[float]]
@@ -126,7 +126,7 @@ class Samples:
         crop = self._cut(side, 0.88)
         plates, ignore = self._labels(crop, side)
         if self._rng.random() < 0.25:
-            self._distract(crop.pixels, plates + ignore)
+            self._signs.scatter(crop.pixels, self._panels, plates + ignore, self._rng)
         return crop.pixels, plates, ignore
 
     def _synthetic(self, side: int) -> tuple[Pixels, Rows, Rows]:
@@ -148,13 +148,13 @@ class Samples:
                 height = np.sqrt((x2 - x1) * (y2 - y1) / aspect) * rng.uniform(0.8, 1.2)
                 self._place(image, texture, (x1 + x2) / 2, (y1 + y2) / 2, height, plates, ignore)
         if rng.random() < 0.5:
-            self._distract(image, plates + ignore)
+            self._signs.scatter(image, self._panels, plates + ignore, self._rng)
         for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):
             texture = self._texture()
             aspect = texture.shape[1] / texture.shape[0]
             height = min(np.exp(rng.uniform(np.log(6.5), np.log(0.28 * side))), 0.8 * side / aspect)
             x, y = rng.uniform(0, side), rng.uniform(0.15 * side, side)
-            if not _near(x, y, height * aspect, height, plates + ignore):
+            if not near(x, y, height * aspect, height, plates + ignore):
                 self._place(image, texture, x, y, height, plates, ignore)
         return image, plates, ignore
 
@@ -171,29 +171,8 @@ class Samples:
             plates += kept
             ignore += little
 
-    def _distract(self, image: Pixels, busy: Rows) -> None:
-        """Lettering and signs where there is no plate."""
-        rng, side = self._rng, image.shape[0]
-        for _ in range(int(rng.integers(0, 4))):
-            x, y, height = rng.uniform(0, side), rng.uniform(0, side), float(np.exp(rng.uniform(np.log(6), np.log(60))))
-            if not _near(x, y, height * 12, height * 3, busy):
-                self._signs.paint(image, x, y, height, rng)
-        for _ in range(int(rng.integers(1, 3))):
-            panel = self._panels[rng.integers(len(self._panels))]
-            aspect = panel.shape[1] / panel.shape[0]
-            height = float(np.exp(rng.uniform(np.log(8), np.log(130)))) / max(1.0, aspect**0.3)
-            x, y = rng.uniform(0, side), rng.uniform(0, 0.8 * side)
-            if not _near(x, y, height * aspect, height, busy):
-                paste(image, panel, seen_from(x, y, height, aspect, rng), rng)
-
 
 def _within(rows: Sequence[Sequence[float]], side: int) -> Rows:
     """What of `rows` lies in the crop, however little."""
     whole, little = clip(rows, side)
     return whole + little
-
-
-def _near(x: float, y: float, width: float, height: float, busy: Sequence[Sequence[float]]) -> bool:
-    """Whether a rectangle around (x, y), turned any way a plate is, could touch one of `busy`."""
-    reach_x, reach_y = width / 2 + height / 2 + 3, height / 2 + width / 4 + 3
-    return any(x + reach_x > b[0] and x - reach_x < b[2] and y + reach_y > b[1] and y - reach_y < b[3] for b in busy)

@@ -1,12 +1,14 @@
 """What is not a plate: shop signs, posters, road signs, grilles, badges, and lettering without a panel."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from training import ink
 from training.fonts import Fonts, Mask
 from training.ink import Color, Pixels
-from training.rendering import rectangle, seen_from
+from training.rendering import paste, rectangle, seen_from
 from training.styles import spell
 
 WORDS: tuple[str, ...] = (
@@ -42,6 +44,23 @@ class Signs:
         strength = (np.asarray(share, np.float32) / 255 * rng.uniform(0.6, 1))[..., None]
         color = np.array(_lettering_color(rng), np.float32) * rng.uniform(0.5, 1.05)
         picture[:] = np.clip(picture * (1 - strength) + color * strength, 0, 255).astype(np.uint8)
+
+    def scatter(
+        self, picture: Pixels, panels: Sequence[Pixels], busy: Sequence[Sequence[float]], rng: np.random.Generator
+    ) -> None:
+        """Lettering, and some of `panels`, at random places of `picture` that are not near `busy` boxes; in place."""
+        side = picture.shape[0]
+        for _ in range(int(rng.integers(0, 4))):
+            x, y, height = rng.uniform(0, side), rng.uniform(0, side), float(np.exp(rng.uniform(np.log(6), np.log(60))))
+            if not near(x, y, height * 12, height * 3, busy):
+                self.paint(picture, x, y, height, rng)
+        for _ in range(int(rng.integers(1, 3))):
+            panel = panels[int(rng.integers(len(panels)))]
+            aspect = panel.shape[1] / panel.shape[0]
+            height = float(np.exp(rng.uniform(np.log(8), np.log(130)))) / max(1.0, aspect**0.3)
+            x, y = rng.uniform(0, side), rng.uniform(0, 0.8 * side)
+            if not near(x, y, height * aspect, height, busy):
+                paste(picture, panel, seen_from(x, y, height, aspect, rng), rng)
 
     def _text(self, rng: np.random.Generator, most: int = 3) -> str:
         return " ".join(rng.choice(WORDS, rng.integers(1, most + 1)))
@@ -126,3 +145,9 @@ class Signs:
 def _lettering_color(rng: np.random.Generator) -> Color:
     saturation = int(rng.integers(256)) if rng.random() < 0.5 else 0
     return ink.hsv(int(rng.integers(180)), saturation, int(rng.choice([20, 60, 200, 250])))
+
+
+def near(x: float, y: float, width: float, height: float, busy: Sequence[Sequence[float]]) -> bool:
+    """Whether a rectangle around (x, y), turned any way a plate is, could touch one of `busy`."""
+    reach_x, reach_y = width / 2 + height / 2 + 3, height / 2 + width / 4 + 3
+    return any(x + reach_x > b[0] and x - reach_x < b[2] and y + reach_y > b[1] and y - reach_y < b[3] for b in busy)

@@ -1,11 +1,13 @@
 """Processes that draw crops: batches beside the one that trains, or places to be written down."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -17,9 +19,22 @@ from training.proposals import FirstStage, collect
 from training.samples import Batch, Mixture, Samples
 
 
+def end_with_parent() -> None:
+    """Ends this process when the one that started it is gone: who kills a training leaves nothing that computes."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def _work(
     queue: "Queue[Batch]", cache: Path, fonts: Path, seed: int, mixture: Mixture, pixels: int, teachers: Sequence[Path]
 ) -> None:
+    end_with_parent()
     cv2.setNumThreads(1)
     teacher = None
     if teachers:
@@ -74,7 +89,7 @@ def write_places(
     cache: Path, fonts: Path, model: Path, places: Path, seed: int, count: int, workers: int, mixture: Mixture
 ) -> int:
     """Writes at least `count` places to the folder `places` by so many processes; how many."""
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         each = -(-count // workers)
         jobs = [pool.submit(_propose, cache, fonts, model, places, seed + k, each, mixture) for k in range(workers)]
         return sum(job.result() for job in jobs)

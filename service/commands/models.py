@@ -127,7 +127,7 @@ def models_variants(
 @app.command("calibrate")
 def models_calibrate(
     pictures: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of pictures like yours.")],
-    names: Annotated[list[str] | None, typer.Option("--model", help="Models; all detectors by default.")] = None,
+    names: Annotated[list[str] | None, typer.Option("--model", help="Models; all by default.")] = None,
     most: Annotated[int, typer.Option(min=1, help="Tiles to calibrate by, at most.")] = 200,
 ) -> None:
     """Make the catalog's models in 8 bits for processors anew, as the embedded engine takes them."""
@@ -142,7 +142,7 @@ def models_calibrate(
             raise ModelError(f"the catalog has no {', '.join(sorted(unknown))}")
         tiles = calibration_tiles(pictures, most, settings)
         for spec in catalog.wanted:
-            if spec.name in names if names else spec in catalog.specs:
+            if not names or spec.name in names:
                 out.print(f"{spec.label}  {recalibrate(catalog, spec, tiles(spec))}", soft_wrap=True)
         asyncio.run(write_golden(settings, read(settings)))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service.detection.agreement import floor
 from service.detection.detector import Detector, Tiles
-from service.detection.regions import Bools, mark, no_cells
+from service.detection.regions import CELL, Bools, mark, no_cells
 from service.imaging.detections import Detections
 from service.imaging.sphere_views import AnyView, ends, in_tile
 from service.models.catalog import ModelSpec
@@ -116,13 +116,13 @@ def _not_yet(view: AnyView, searched: Bools, boxes: npt.NDArray[np.float64]) -> 
 
 
 def _mark(cells: Bools, view: AnyView, boxes: npt.NDArray[Any]) -> None:
-    """Marks the cells `AROUND` each of `boxes` (n, 4), or all where one is at the picture's edge.
+    """Marks the cells `AROUND` each of `boxes` (n, 4), but not outermost ones whose edge of the picture is not `CLOSE`.
 
-    An object that the edge cuts looks like one only if there is nothing beside it, as in a whole tile.
+    What is searched there has to lie at the edge of a sheet, which has only four.
     """
-    left, above, right, below = ends(view)
-    at_edge = (boxes < CLOSE) & [left, above, False, False]
-    at_edge |= (boxes > np.array([0, 0, view.width, view.height]) - CLOSE) & [False, False, right, below]
-    if at_edge.any():
-        cells[:] = True
-    mark(cells, boxes, AROUND)
+    rows, columns = cells.shape
+    low, high = boxes[:, :2] >= CLOSE, boxes[:, 2:] <= np.array([view.width, view.height]) - CLOSE
+    spared = np.concatenate([low, high], axis=1) & ends(view)
+    for box, (left, above, right, below) in zip(boxes, spared.astype(int), strict=True):
+        inside = cells[above : rows - below, left : columns - right]
+        mark(inside, [box - CELL * np.array([left, above, left, above])], AROUND)

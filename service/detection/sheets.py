@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from service.detection.detector import TileBoxes, Tiles
-from service.imaging.sphere_views import AnyView
+from service.imaging.sphere_views import AnyView, ends
 from service.imaging.views import PAD, View
+
+Places = npt.NDArray[np.int64]
+"""(n,): pixels from the edge of a sheet."""
 
 GAP = 32
 """Pixels of gray beside patches that are parts of tiles: what lies at their edges is to have nothing else beside it."""
@@ -30,6 +34,17 @@ class Patch:
         """Pixels that are left free beside it; none beside a whole small view of a sphere: others overlap it amply."""
         whole = self.pixels.shape[:2] == (self.view.height, self.view.width)
         return 0 if whole and not isinstance(self.view, View) else GAP
+
+    @property
+    def at_edges(self) -> tuple[bool, bool, bool, bool]:
+        """Whether the picture ends at its left, upper, right and lower side.
+
+        An object that the edge cuts looks like one only if there is nothing beside it, as in a whole tile.
+        """
+        height, width = self.pixels.shape[:2]
+        touches = (self.x == 0, self.y == 0, self.x + width == self.view.width, self.y + height == self.view.height)
+        left, above, right, below = (end and touch for end, touch in zip(ends(self.view), touches, strict=True))
+        return left, above, right, below
 
     @property
     def area(self) -> int:
@@ -105,33 +120,48 @@ class Sheets:
 
 
 def lay_out(patches: Sequence[Patch], width: int, height: int) -> list[Sheet]:
-    """`patches` on as few sheets of `width` × `height` as first fit by falling height gives: shelves from the top.
+    """`patches` on few sheets of `width` × `height`: by falling height, each as high and then as far left as it fits.
 
-    Coffman, Garey, Johnson and Tarjan (1980), Performance bounds for level-oriented two-dimensional packing algorithms.
+    On the first sheet with room (first fit decreasing; Baker, Coffman and Rivest, 1980, Orthogonal packings in two
+    dimensions). What lies at an edge of the picture comes to lie at that edge of the sheet.
     """
-    shelves: list[_Shelf] = []
-    used: list[int] = []
-    placed: list[list[tuple[Patch, tuple[int, int]]]] = []
+    filled: list[list[tuple[Patch, tuple[int, int]]]] = []
     for patch in sorted(patches, key=lambda patch: -patch.pixels.shape[0]):
-        high, wide = patch.pixels.shape[:2]
-        shelf = next((each for each in shelves if each.filled + wide <= width), None)
-        if shelf is None:
-            number = next((i for i, rows in enumerate(used) if rows + high <= height), len(used))
-            if number == len(used):
-                used.append(0)
-                placed.append([])
-            shelf = _Shelf(number, used[number])
-            used[number] += high + patch.gap
-            shelves.append(shelf)
-        placed[shelf.sheet].append((patch, (shelf.filled, shelf.y)))
-        shelf.filled += wide + patch.gap
-    return [Sheet(tuple(p for p, _ in each), tuple(c for _, c in each), width, height) for each in placed]
+        for placed in filled:
+            corner = _room(patch, placed, width, height)
+            if corner is not None:
+                placed.append((patch, corner))
+                break
+        else:
+            alone = _room(patch, [], width, height)
+            assert alone is not None, "a part is not larger than its tile"
+            filled.append([(patch, alone)])
+    return [Sheet(tuple(p for p, _ in each), tuple(c for _, c in each), width, height) for each in filled]
 
 
-@dataclass(slots=True)
-class _Shelf:
-    """A row of patches on sheet number `sheet` at `y`, `filled` from the left."""
+def _room(
+    patch: Patch, placed: Sequence[tuple[Patch, tuple[int, int]]], width: int, height: int
+) -> tuple[int, int] | None:
+    """The highest corner, and of these the leftmost, for `patch` on a sheet of `width` × `height`; None without room.
 
-    sheet: int
-    y: int
-    filled: int = 0
+    `placed`: what lies there, with corners.
+    """
+    high, wide = patch.pixels.shape[:2]
+    left, above, right, below = patch.at_edges
+    taken = np.array([(x, y, x + p.pixels.shape[1], y + p.pixels.shape[0]) for p, (x, y) in placed]).reshape(-1, 4)
+    gaps = np.array([max(patch.gap, p.gap) for p, _ in placed], np.int64)
+    x = _starts(wide, width, taken[:, 0] - gaps, taken[:, 2] + gaps, at_start=left, at_end=right)
+    y = _starts(high, height, taken[:, 1] - gaps, taken[:, 3] + gaps, at_start=above, at_end=below)
+    y, x = (each.reshape(-1, 1) for each in np.meshgrid(y, x, indexing="ij"))
+    free = (x + wide <= taken[:, 0] - gaps) | (x >= taken[:, 2] + gaps)
+    free |= (y + high <= taken[:, 1] - gaps) | (y >= taken[:, 3] + gaps)
+    fits = free.all(axis=1)
+    return (int(x[fits][0, 0]), int(y[fits][0, 0])) if fits.any() else None
+
+
+def _starts(size: int, room: int, before: Places, behind: Places, *, at_start: bool, at_end: bool) -> Places:
+    """Where `size` pixels can begin on a side of `room` pixels, rising: at an edge, before or behind what is there."""
+    if at_start or at_end:
+        return np.array([0 if at_start else room - size])
+    starts = np.unique(np.concatenate([[0, room - size], before - size, behind]))
+    return starts[(starts >= 0) & (starts + size <= room)]

@@ -1,13 +1,13 @@
-"""A second look at as many places as there are, in a file for processors.
+"""A second look at as many places as there are, cut out by RoIAlign, in a file for processors.
 
 TensorRT wants shapes that do not depend on data, so `service/models/second_stage.py` looks at a whole group of places
-if one of them is worth it. Most tiles have none, one or two.
+if one of them is worth it, and has no RoIAlign without a plugin. Most tiles have few places.
 """
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-from service.models.contract import SLOTS, part
-from service.models.second_stage import LEAST, PLACES, PROPOSALS
+from service.models.contract import SLOTS, part, prune
+from service.models.second_stage import AROUND_X, AROUND_Y, HEIGHT, LEAST, PATCHES, PLACES, PROPOSALS, WIDTH
 
 _COUNT = f"""
 count (float[batch, {SLOTS}] proposed) => (int64[1] places)
@@ -18,6 +18,36 @@ count (float[batch, {SLOTS}] proposed) => (int64[1] places)
     of_each = ReduceSum<keepdims = 0>(ones, slots)
     highest = ReduceMax<keepdims = 1>(of_each)
     places = Min(highest, most)
+}}
+"""
+
+_CUT = f"""
+cut (float[batch, 3, height, width] image, float[batch, boxes, 4] proposed)
+    => (float[places, 3, {HEIGHT}, {WIDTH}] patches)
+<
+    int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}}, int64[1] all = {{-1}},
+    int64[2] rows = {{-1, 4}}, float half = {{0.5}}, float[2] around = {{{AROUND_X}, {AROUND_Y}}}
+>
+{{
+    low = Slice(proposed, none, two, two)
+    high = Slice(proposed, two, four, two)
+    size = Sub(high, low)
+    twice = Add(low, high)
+    middle = Mul(twice, half)
+    wide = Mul(size, around)
+    reach = Mul(wide, half)
+    from = Sub(middle, reach)
+    to = Add(middle, reach)
+    corners = Concat<axis = 2>(from, to)
+    regions = Reshape(corners, rows)
+    shape = Shape(proposed)
+    boxes_of_tiles = Slice(shape, none, two)
+    every = ConstantOfShape<value = int64[1] {{1}}>(boxes_of_tiles)
+    numbers = NonZero(every)
+    tiles = Slice(numbers, none, one, none)
+    of_tile = Reshape(tiles, all)
+    patches = RoiAlign<mode = "avg", coordinate_transformation_mode = "half_pixel", output_height = {HEIGHT},
+                       output_width = {WIDTH}, sampling_ratio = 2, spatial_scale = 1.0>(image, regions, of_tile)
 }}
 """
 
@@ -48,13 +78,36 @@ def count_places(model: ModelProto) -> None:
     for each in branches.values():
         del each.value_info[:]  # of shapes as they were
         each.output[0].type.tensor_type.shape.dim[1].dim_param = "places"
+    _cut_by_regions(branches["then_branch"])
     _convert_inside(branches["then_branch"], graph)
+
+
+def _cut_by_regions(branch: GraphProto) -> None:
+    """Puts RoIAlign (He et al., 2017) in the place of what gives the same by GridSample, in a third of the time less.
+
+    They differ at the edge of a tile alone: what lies beyond it by less than a pixel is not darkened.
+    """
+    sample = next(node for node in branch.node if node.op_type == "GridSample")
+    patches = next(node for node in branch.node if node.output[0].endswith(f"/{PATCHES}"))
+    cut = part(_CUT).graph
+    names = {"image": sample.input[0], "proposed": "second/boxes/0", "patches": patches.output[0]}
+    for each in (*cut.node, *cut.initializer):
+        if isinstance(each, NodeProto):
+            each.input[:] = [names.get(name, f"cut/{name}") for name in each.input]
+            each.output[:] = [names.get(name, f"cut/{name}") for name in each.output]
+        else:
+            each.name = f"cut/{each.name}"
+    nodes = [*cut.node, *(node for node in branch.node if node is not patches)]
+    del branch.node[:]
+    branch.node.extend(nodes)
+    branch.initializer.extend(cut.initializer)
+    prune(branch)
 
 
 def _convert_inside(branch: GraphProto, graph: GraphProto) -> None:
     """Puts what makes the image of the tiles into `branch`: all of it is for the samples alone."""
     made_by = {output: node for node in graph.node for output in node.output}
-    sample = next(node for node in branch.node if node.op_type == "GridSample")
+    sample = next(node for node in branch.node if node.op_type == "RoiAlign")
     chain: list[NodeProto] = []
     name = sample.input[0]
     while name in made_by:

@@ -81,12 +81,58 @@ def test_every_patch_lies_on_one_sheet_and_none_over_another(given_sizes: list[t
         for each, (x, y) in zip(sheet.patches, sheet.corners, strict=True):
             height, width = each.pixels.shape[:2]
             assert (tile[0, y : y + height, x : x + width] == each.pixels).all()
-        for (one, (x, y)), (_, (other_x, other_y)) in permutations(zip(sheet.patches, sheet.corners, strict=True), 2):
+        for (one, (x, y)), (other, (other_x, other_y)) in permutations(
+            zip(sheet.patches, sheet.corners, strict=True), 2
+        ):
             height, width = one.pixels.shape[:2]
-            assert not (x <= other_x < x + width + one.gap and y <= other_y < y + height + one.gap)
+            high, wide = other.pixels.shape[:2]
+            assert (
+                x + width + one.gap <= other_x
+                or other_x + wide + one.gap <= x
+                or (y + height + one.gap <= other_y or other_y + high + one.gap <= y)
+            )
     area = sum(each.area for each in patches)
     assert len(sheets) <= len(patches)
     assert area <= len(sheets) * WIDTH * HEIGHT
+
+
+corners = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 3000 - WIDTH]), st.sampled_from([0, 1, 2000 - HEIGHT]),
+        st.integers(0, WIDTH // CELL - 1), st.integers(0, HEIGHT // CELL - 1),
+        st.integers(1, WIDTH // CELL), st.integers(1, HEIGHT // CELL),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(corners)
+def test_what_the_picture_ends_at_lies_at_that_edge_of_a_sheet(
+    given_parts: list[tuple[int, int, int, int, int, int]],
+) -> None:
+    """What the picture's edge cuts looks like an object only with nothing beside it."""
+    patches = []
+    for number, (view_x, view_y, column, row, columns, rows) in enumerate(given_parts):
+        x, y = column * CELL, row * CELL
+        part = patch(number, min(columns * CELL, WIDTH - x), min(rows * CELL, HEIGHT - y))
+        patches.append(replace(part, view=View(0, view_x, view_y, WIDTH, HEIGHT, 3000, 2000), x=x, y=y))
+    placed = [
+        (each, corner)
+        for sheet in lay_out(patches, WIDTH, HEIGHT)
+        for each, corner in zip(sheet.patches, sheet.corners, strict=True)
+    ]
+    assert len(placed) == len(patches)
+    for each, (x, y) in placed:
+        height, width = each.pixels.shape[:2]
+        if each.view.x == 0 and each.x == 0:
+            assert x == 0
+        if each.view.x == 3000 - WIDTH and each.x + width == WIDTH:
+            assert x == WIDTH - width
+        if each.view.y == 0 and each.y == 0:
+            assert y == 0
+        if each.view.y == 2000 - HEIGHT and each.y + height == HEIGHT:
+            assert y == HEIGHT - height
+        assert (x - each.x) % CELL == (y - each.y) % CELL == 0, "on the detectors' grid as in its tile"
 
 
 def test_four_views_of_half_a_tile_fill_a_sheet_and_as_large_parts_lie_alone() -> None:

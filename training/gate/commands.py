@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.options import RELEASED, Device, Minutes, Rate, Repository, Start, Threads
+from training.options import RELEASED, SYSTEM_FONTS, Device, FontFolder, Minutes, Rate, Repository, Start, Threads
 
 app = typer.Typer(no_args_is_help=True, help="Make the gate, which leaves out what shows nothing.")
 
@@ -21,17 +21,21 @@ def tiles(
     listed: Annotated[
         str | None, typer.Option(help="Only photographs of this ID list: train, or dev to find the limits on.")
     ] = None,
+    plain: Annotated[bool, typer.Option(help="Draw no lettering and no plates into them.")] = False,
+    fonts: FontFolder = SYSTEM_FONTS,
     part: Annotated[int, typer.Option(help="Number of this process, from 0.")] = 0,
     parts: Annotated[int, typer.Option(help="Processes side by side, each with its `--part`.")] = 1,
 ) -> None:
     """Cut tiles out of photographs and note what the released detectors find in each."""
-    from training.gate.tiles import Teachers, write
+    from training.fonts import Fonts
+    from training.gate.tiles import Additions, Teachers, write
     from training.photographs import id_of, ids
 
     found = sorted(each for each in photographs.iterdir() if each.suffix.lower() in {".jpg", ".jpeg"})
     if listed is not None:
         found = [each for each in found if id_of(each) in ids(listed)]
-    print(f"{write(found, Teachers(repository), output, part, parts)} tiles of {len(found)} photographs")
+    additions = None if plain else Additions(Fonts.find(fonts))
+    print(f"{write(found, Teachers(repository), additions, output, part, parts)} tiles of {len(found)} photographs")
 
 
 @app.command()

@@ -14,9 +14,10 @@ from training.photographs import Boxes
 CROP = 512
 """Side of the crops that are learned from, in pixels."""
 CELLS = CROP // STRIDE
-NOTHING = 0.3
-"""Share of a class's threshold below which a box counts as nothing; up to `SOMETHING` nobody is to learn from it."""
-SOMETHING = 0.65
+NOTHING = 0.6
+"""Share of a class's threshold below which a box counts as nothing; up to `SOMETHING` nobody is to learn from it. What
+the plate detector's second stage does not look at lies below it, and never comes over the threshold."""
+SOMETHING = 0.75
 """Share of the threshold from which a box is to be let through."""
 CENTRAL = 0.5
 """Share of a box's sides within which its cells are neither one nor the other, but for the middle one."""

@@ -18,7 +18,7 @@ from service.models.build import GATE_SOURCE
 from service.models.catalog import Catalog
 from service.policy import Shape
 from service.settings import Settings
-from training.gate.network import Gate, read_gate
+from training.gate.network import Gate, of_bytes, read_gate
 from training.gate.tiles import SIDE, STRIDE, Tile
 from training.network import OPSET
 
@@ -92,7 +92,7 @@ def release(
     source, file = folder / GATE_SOURCE, folder / version / "model.onnx"
     for each in (source, file):
         each.parent.mkdir(parents=True, exist_ok=True)
-    published = _Published(read_gate(checkpoint), list(limits.values())).eval()
+    published = _Published(of_bytes(read_gate(checkpoint)), list(limits.values())).eval()
     names = ["boxes", "scores", "labels"]
     torch.onnx.export(
         published,

@@ -4,7 +4,6 @@ Nobody's annotations are needed: a tile is worth a look when the detectors behin
 """
 
 import json
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,15 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from service.app.detectors import as_computed
 from service.imaging.views import PAD
 from service.models.catalog import Catalog, ModelSpec
+from service.settings import Settings
+from training.fonts import Fonts
 from training.photographs import Boxes, boxes
+from training.plates import Plates
+from training.rendering import paste, seen_from
+from training.signs import Signs
 
 SIDE = 640
 STRIDE = 16
@@ -24,9 +29,12 @@ STRIDE = 16
 QUALITY = 95
 LEAST = 0.03
 """Boxes of a lower score are not kept."""
-SCALES = (1.0, 1.0, 2.0, 2.0, 0.5)
+SCALES = (1.0, 1.0, 1.0, 2.0, 2.0, 0.7, 0.5)
 """Of each photograph a tile at each of these scales, times up to `SPREAD` more or less."""
 SPREAD = 1.37
+LETTERED, PLATED = 0.4, 0.25
+"""Shares of tiles into which lettering and signs are drawn, and plates: photographs of cars have little of the one, and
+of the other those of few countries. What the detectors find in it is what counts."""
 LABELS = "labels-*.jsonl"
 
 
@@ -44,12 +52,13 @@ class Tile:
 
 
 class Teachers:
-    """The detectors of a repository, on one thread; those of one class each."""
+    """The detectors of a repository, on one thread, as the embedded engine computes them; those of one class each."""
 
     def __init__(self, repository: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        catalog = Catalog.read(repository)
+        settings = Settings.load({"VEIL_MODELS__REPOSITORY": str(repository)})
+        catalog = as_computed(settings, Catalog.read(repository))
         self._sessions = {
             spec.classes[0]: ort.InferenceSession(catalog.file(spec), options, providers=["CPUExecutionProvider"])
             for spec in _teaching(catalog)
@@ -78,13 +87,35 @@ def _teaching(catalog: Catalog) -> list[ModelSpec]:
     return [spec for spec in catalog.specs if len(spec.classes) == 1]
 
 
-def write(photographs: Sequence[Path], teachers: Teachers, folder: Path, part: int, parts: int) -> int:
+class Additions:
+    """Draws into tiles what photographs have too little of."""
+
+    def __init__(self, fonts: Fonts) -> None:
+        self._plates, self._signs = Plates(fonts), Signs(fonts)
+
+    def draw(self, tile: NDArray[np.uint8], rng: np.random.Generator) -> None:
+        """Perhaps signs, perhaps plates; into `tile` (SIDE, SIDE, 3) BGR, in place."""
+        if rng.random() < LETTERED:
+            panels = [self._signs.panel(rng) for _ in range(2)]
+            for _ in range(int(rng.integers(1, 4))):
+                self._signs.scatter(tile, panels, [], rng)
+        if rng.random() < PLATED:
+            for _ in range(int(rng.integers(1, 4))):
+                plate = self._plates.draw(rng)
+                height, aspect = float(np.exp(rng.uniform(np.log(8), np.log(160)))), plate.shape[1] / plate.shape[0]
+                x, y = rng.uniform(0, SIDE, 2)
+                paste(tile, plate, seen_from(x, y, height, aspect, rng), rng)
+
+
+def write(
+    photographs: Sequence[Path], teachers: Teachers, additions: Additions | None, folder: Path, part: int, parts: int
+) -> int:
     """Writes the tiles of every `parts`th photograph to `folder`, beginning with number `part`; how many."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     with (folder / f"labels-{part}.jsonl").open("w", encoding="utf-8") as lines:
         for number in range(part, len(photographs), parts):
-            for tile in _cut(photographs[number], random.Random(number)):
+            for tile in _cut(photographs[number], np.random.default_rng(number), additions):
                 name = f"{number:05d}-{count:06d}.jpg"
                 (folder / name).write_bytes(tile)
                 found = teachers.find(Tile(tile, {}).pixels())
@@ -115,7 +146,7 @@ def _lines(file: Path) -> Iterator[Tile]:
         yield Tile((file.parent / entry["tile"]).read_bytes(), found)
 
 
-def _cut(photograph: Path, rng: random.Random) -> Iterator[bytes]:
+def _cut(photograph: Path, rng: np.random.Generator, additions: Additions | None) -> Iterator[bytes]:
     picture = cv2.imread(str(photograph), cv2.IMREAD_COLOR)
     if picture is None:
         return
@@ -125,10 +156,12 @@ def _cut(photograph: Path, rng: random.Random) -> Iterator[bytes]:
             picture, None, fx=drawn, fy=drawn, interpolation=cv2.INTER_AREA if drawn < 1 else cv2.INTER_CUBIC
         )
         height, width = shown.shape[:2]
-        x, y = rng.randint(0, max(0, width - SIDE)), rng.randint(0, max(0, height - SIDE))
+        x, y = int(rng.integers(max(1, width - SIDE + 1))), int(rng.integers(max(1, height - SIDE + 1)))
         tile = np.full((SIDE, SIDE, 3), PAD, np.uint8)
         window = shown[y : y + SIDE, x : x + SIDE]
         tile[: window.shape[0], : window.shape[1]] = window
+        if additions is not None:
+            additions.draw(tile, rng)
         done, jpeg = cv2.imencode(".jpg", tile, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         if done:
             yield jpeg.tobytes()

@@ -229,19 +229,28 @@ def test_what_is_looked_at_again(tmp_path: Path, pool: ThreadPoolExecutor, box: 
         assert (cells == wanted).all()
 
 
-def test_what_lies_at_the_edge_of_the_picture_is_looked_at_in_the_whole_tile(
-    tmp_path: Path, pool: ThreadPoolExecutor
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_edge_of_the_picture_is_looked_at_only_for_what_lies_close_to_it(
+    tmp_path: Path, pool: ThreadPoolExecutor, side: str
 ) -> None:
-    """What the edge cuts looks like an object only with nothing beside it."""
+    """Else it would have to lie at the edge of a sheet for nothing."""
     detector = toy(tmp_path, pool, "red", 20)
-    left, beyond = View(1, 0, 50, SIDE, SIDE, 2000, 1400), View(1, 1000 - SIDE, 50, SIDE, SIDE, 2000, 1400)
-    whole = [replace(left, wraps=True), replace(left, x=100), left, beyond]
-    for view, edge in zip(whole, (False, False, True, True), strict=True):
-        x = SIDE - 25 if view == beyond else 5
+    at_edge = View(1, 0 if side == "left" else 1000 - SIDE, 50, SIDE, SIDE, 2000, 1400)
+    for view, distance, looked in [
+        (at_edge, 5, True),
+        (at_edge, 40, False),
+        (replace(at_edge, wraps=True), 40, True),
+        (replace(at_edge, x=100), 40, True),
+    ]:
+        x = distance if side == "left" else SIDE - 20 - distance
         xyxy = 2 * np.array([[x + view.x, 300 + view.y, x + 20 + view.x, 320 + view.y]])
         box = replace(found(0, 0, 0.9), xyxy=xyxy.astype(np.float32))
         ((_, ((_, cells),)),) = second_looks([(view, detector, no_cells(SIDE, SIDE))], [box], ("red/1",))
-        assert cells.all() == edge
+        wanted = no_cells(SIDE, SIDE)
+        mark(wanted, [(x, 300, x + 20, 320)], AROUND)
+        if not looked:
+            wanted[:, 0 if side == "left" else -1] = False
+        assert (cells == wanted).all(), (view, distance)
 
 
 def of_size() -> dict[str, int]:

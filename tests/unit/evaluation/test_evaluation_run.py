@@ -68,7 +68,7 @@ def test_the_report_says_what_was_measured_with(report: Report, folder: Path) ->
     setup = report.setup
     assert setup.dataset == folder.name
     assert setup.effort == "fast"
-    assert [each.label for each in setup.models] == ["face/1", "plate/5", "gate/1"]
+    assert [each.label for each in setup.models] == ["face/1", "plate/5", "gate/2"]
     assert all(len(each.sha256) == 64 for each in setup.models)
     assert len(setup.policy_digest) == 64
     assert {each.name for each in setup.classes} == {"face", "plate"}

@@ -133,7 +133,7 @@ def test_the_doctor_says_which_file_answers(
     monkeypatch.setenv("VEIL_DETECTION__PRECISION", precision)
     said = CliRunner().invoke(main, ["doctor"]).output
     kind = " in 8 bits" if precision == "int8" else ""
-    assert f"face/1{kind} matches its checksum, plate/5{kind} matches its checksum, gate/1 matches" in said
+    assert f"face/1{kind} matches its checksum, plate/5{kind} matches its checksum, gate/2{kind} matches" in said
 
 
 def test_a_calibration_of_another_network_is_refused(catalog: Catalog, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.models import platenet
+from service.models import counted, platenet
 from service.models import second_stage as stage
 from service.models.catalog import Catalog
 from service.models.contract import SLOTS, TILE, finished, part
@@ -176,14 +176,14 @@ def test_for_a_processor_as_many_places_are_looked_at_as_are_likely(likely: int,
     places = [(float(k * 12), 50.0, float(k * 12 + 30), 66.0) for k in range(likely + 1)]
     (boxes, one), (_, other) = (proposals(places, scores) for scores in rows)
     content = stage.add_second_stage(first(boxes, np.concatenate([one, other])), "image", judge())
-    counted = onnx.load_from_string(content)
-    del counted.graph.value_info[:]
-    count_places(counted)
+    changed = onnx.load_from_string(content)
+    del changed.graph.value_info[:]
+    count_places(changed)
     tiles = np.full((2, TILE, TILE, 3), 140, np.uint8)
     tiles[:, :, 200:] = 90
     options = ort.SessionOptions()
     options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
-    observed = ort.InferenceSession(ordered(counted), options, providers=["CPUExecutionProvider"])
+    observed = ort.InferenceSession(ordered(changed), options, providers=["CPUExecutionProvider"])
     found, expected = (each.run(["boxes", "scores"], {"tiles": tiles}) for each in (observed, session(content)))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-6)
@@ -191,10 +191,30 @@ def test_for_a_processor_as_many_places_are_looked_at_as_are_likely(likely: int,
     shapes = [
         each["args"]["input_type_shape"][1]["float"]
         for each in events
-        if each.get("args", {}).get("op_name") == "GridSample"
+        if each.get("args", {}).get("op_name") == "RoiAlign"
     ]
-    looked_at = min(likely, stage.PLACES)
-    assert shapes == ([[2, looked_at * stage.SAMPLES_Y, stage.SAMPLES_X, 2]] if likely else [])
+    assert shapes == ([[2 * min(likely, stage.PLACES), 4]] if likely else [])
+
+
+def test_for_a_processor_places_are_cut_out_as_in_groups() -> None:
+    """But for the pixel beyond an edge of the tile. Places of two tiles."""
+    rows = [
+        [(200.0, 300.0, 260.5, 320.25), (-9.0, 4.0, 25.0, 18.0)],
+        [(610.0, 600.0, 700.0, 680.0), (5.0, 5.0, 9.0, 8.0)],
+    ]
+    proposed = np.float32(rows)
+    image = np.stack([street(), street()[:, ::-1]]).transpose(0, 3, 1, 2).astype(np.float32)
+    expected, found = (
+        np.asarray(
+            session(part(text).SerializeToString()).run([stage.PATCHES], {"image": image, "proposed": proposed})[0]
+        )
+        for text in (stage._CUT, counted._CUT)
+    )
+    assert found.shape == expected.shape == (4, 3, stage.HEIGHT, stage.WIDTH)
+    apart = np.abs(found - expected)
+    assert np.quantile(apart, 0.99) < 0.1
+    assert (apart[0] < 0.1).all(), "within the tile"
+    assert not found[1][:, :, :8].any(), "left of the tile there is nothing"
 
 
 def test_half_precision_leaves_the_second_stage_alone() -> None:

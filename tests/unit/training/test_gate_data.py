@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.toy import write_toy
+from training.fonts import Fonts
 from training.gate.crops import CELLS, CROP, batches, heat_of
-from training.gate.tiles import LEAST, SCALES, SIDE, STRIDE, Teachers, Tile, labels, read, thresholds, write
+from training.gate.tiles import LEAST, SCALES, SIDE, STRIDE, Additions, Teachers, Tile, labels, read, thresholds, write
 from training.photographs import boxes
 
 SIZE = {"tile_width": SIDE, "tile_height": SIDE}
@@ -41,7 +42,7 @@ def test_every_detector_of_one_class_teaches_and_the_gate_does_not(repository: P
 
 
 def test_a_tile_is_kept_with_what_the_detectors_find_in_it(repository: Path, photograph: Path, tmp_path: Path) -> None:
-    assert write([photograph], Teachers(repository), tmp_path, 0, 1) == len(SCALES)
+    assert write([photograph], Teachers(repository), None, tmp_path, 0, 1) == len(SCALES)
     tiles = read(tmp_path)
     assert len(tiles) == len(SCALES)
     shown = 0
@@ -63,9 +64,21 @@ def test_a_tile_is_kept_with_what_the_detectors_find_in_it(repository: Path, pho
 def test_processes_share_the_photographs_and_none_is_lost(repository: Path, photograph: Path, tmp_path: Path) -> None:
     teachers = Teachers(repository)
     several = [photograph] * 3
-    assert [write(several, teachers, tmp_path, part, 2) for part in (0, 1)] == [2 * len(SCALES), len(SCALES)]
+    assert [write(several, teachers, None, tmp_path, part, 2) for part in (0, 1)] == [2 * len(SCALES), len(SCALES)]
     names = [json.loads(line)["tile"] for file in tmp_path.glob("*.jsonl") for line in file.read_text().splitlines()]
     assert len(set(names)) == len(read(tmp_path)) == 3 * len(SCALES)
+
+
+def test_lettering_and_plates_are_drawn_into_some_tiles_the_same_ones_each_time() -> None:
+    additions, gray = Additions(Fonts.find()), np.full((SIDE, SIDE, 3), 120, np.uint8)
+    changed = []
+    for number in range(24):
+        drawn = [gray.copy(), gray.copy()]
+        for each in drawn:
+            additions.draw(each, np.random.default_rng(number))
+        assert (drawn[0] == drawn[1]).all()
+        changed.append(bool((drawn[0] != gray).any()))
+    assert 0 < sum(changed) < len(changed)
 
 
 def test_a_folder_without_tiles_says_how_to_make_them(tmp_path: Path) -> None:
@@ -81,7 +94,7 @@ def test_the_middle_of_a_sure_box_is_to_be_seen_and_its_surroundings_may_be_eith
     assert heat[2, 2] == heat[9, 9] == 0
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.1, {0.0}), (0.2, {0.0, -1.0}), (0.4, {0.0, -1.0, 1.0})])
+@pytest.mark.parametrize(("score", "expected"), [(0.1, {0.0}), (0.32, {0.0, -1.0}), (0.4, {0.0, -1.0, 1.0})])
 def test_how_sure_a_box_is_decides_what_is_learned(score: float, expected: set[float]) -> None:
     heat = heat_of(boxes([[100, 100, 160, 140]]), np.float32([score]), 0.5, CELLS)
     assert set(np.unique(heat).tolist()) == expected
