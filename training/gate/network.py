@@ -1,6 +1,6 @@
 """The gate's network: one map at stride 16 for each class, of separable convolutions with ReLU.
 
-A tile costs it about a twentieth of what the detectors cost.
+A tile costs it about a twelfth of what the detectors cost.
 """
 
 from pathlib import Path
