@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from benchmarks.spherical_scene import Floats, Picture, Placed, Thing, compose, ground, hidden_share, roll, turn, turned
-from service.app.detectors import open_detectors
+from service.app.detectors import as_computed, open_detectors
 from service.app.veil import default_policy
 from service.detection.tiled import TiledDetection
 from service.imaging.masking import build_mask
@@ -77,7 +77,7 @@ class Search:
 async def searching(effort: str = "balanced"):  # type: ignore[no-untyped-def]
     """A `Search` by the embedded engine."""
     settings = Settings.load({"VEIL_DEFAULTS__EFFORT": effort})
-    catalog = Catalog.read(settings.models.repository)
+    catalog = as_computed(settings, Catalog.read(settings.models.repository))
     policy = default_policy(settings, catalog).model_copy(update={"projection": Projection.EQUIRECTANGULAR})
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(2) as cpu:
