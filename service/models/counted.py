@@ -7,7 +7,7 @@ if one of them is worth it, and has no RoIAlign without a plugin. Most tiles hav
 from onnx import GraphProto, ModelProto, NodeProto
 
 from service.models.contract import SLOTS, part, prune
-from service.models.second_stage import AROUND_X, AROUND_Y, HEIGHT, LEAST, PATCHES, PLACES, PROPOSALS, WIDTH
+from service.models.second_stage import HEIGHT, LEAST, PATCHES, PLACES, PROPOSALS, WIDTH
 
 _COUNT = f"""
 count (float[batch, {SLOTS}] proposed) => (int64[1] places)
@@ -22,25 +22,19 @@ count (float[batch, {SLOTS}] proposed) => (int64[1] places)
 """
 
 _CUT = f"""
-cut (float[batch, 3, height, width] image, float[batch, boxes, 4] proposed)
+region (float[batch, 3, rows, columns] image, float[batch, boxes, 2] middle, float[batch, boxes, 2] wide)
     => (float[places, 3, {HEIGHT}, {WIDTH}] patches)
 <
-    int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] four = {{4}}, int64[1] all = {{-1}},
-    int64[2] rows = {{-1, 4}}, float half = {{0.5}}, float[2] around = {{{AROUND_X}, {AROUND_Y}}}
+    int64[1] none = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] all = {{-1}},
+    int64[2] by_four = {{-1, 4}}, float half = {{0.5}}
 >
 {{
-    low = Slice(proposed, none, two, two)
-    high = Slice(proposed, two, four, two)
-    size = Sub(high, low)
-    twice = Add(low, high)
-    middle = Mul(twice, half)
-    wide = Mul(size, around)
     reach = Mul(wide, half)
     from = Sub(middle, reach)
     to = Add(middle, reach)
     corners = Concat<axis = 2>(from, to)
-    regions = Reshape(corners, rows)
-    shape = Shape(proposed)
+    regions = Reshape(corners, by_four)
+    shape = Shape(middle)
     boxes_of_tiles = Slice(shape, none, two)
     every = ConstantOfShape<value = int64[1] {{1}}>(boxes_of_tiles)
     numbers = NonZero(every)
@@ -50,6 +44,7 @@ cut (float[batch, 3, height, width] image, float[batch, boxes, 4] proposed)
                        output_width = {WIDTH}, sampling_ratio = 2, spatial_scale = 1.0>(image, regions, of_tile)
 }}
 """
+"""`middle`, `wide`: of the same names in `service/models/second_stage.py`, x and y in tile pixels."""
 
 
 def count_places(model: ModelProto) -> None:
@@ -90,14 +85,13 @@ def _cut_by_regions(branch: GraphProto) -> None:
     sample = next(node for node in branch.node if node.op_type == "GridSample")
     patches = next(node for node in branch.node if node.output[0].endswith(f"/{PATCHES}"))
     cut = part(_CUT).graph
-    names = {"image": sample.input[0], "proposed": "second/boxes/0", "patches": patches.output[0]}
-    for each in (*cut.node, *cut.initializer):
-        if isinstance(each, NodeProto):
-            each.input[:] = [names.get(name, f"cut/{name}") for name in each.input]
-            each.output[:] = [names.get(name, f"cut/{name}") for name in each.output]
-        else:
-            each.name = f"cut/{each.name}"
-    nodes = [*cut.node, *(node for node in branch.node if node is not patches)]
+    names = {"image": sample.input[0], "patches": patches.output[0]}
+    names |= {each: f"second/0/cut/{each}" for each in ("middle", "wide")}
+    for node in cut.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    at = list(branch.node).index(patches)
+    nodes = [*branch.node[:at], *cut.node, *branch.node[at + 1 :]]
     del branch.node[:]
     branch.node.extend(nodes)
     branch.initializer.extend(cut.initializer)

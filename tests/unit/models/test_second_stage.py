@@ -204,11 +204,11 @@ def test_for_a_processor_places_are_cut_out_as_in_groups() -> None:
     ]
     proposed = np.float32(rows)
     image = np.stack([street(), street()[:, ::-1]]).transpose(0, 3, 1, 2).astype(np.float32)
+    middle = (proposed[..., :2] + proposed[..., 2:]) / 2
+    wide = (proposed[..., 2:] - proposed[..., :2]) * np.float32([stage.AROUND_X, stage.AROUND_Y])
     expected, found = (
-        np.asarray(
-            session(part(text).SerializeToString()).run([stage.PATCHES], {"image": image, "proposed": proposed})[0]
-        )
-        for text in (stage._CUT, counted._CUT)
+        np.asarray(session(part(text).SerializeToString()).run([stage.PATCHES], {"image": image, **given})[0])
+        for text, given in ((stage._CUT, {"proposed": proposed}), (counted._CUT, {"middle": middle, "wide": wide}))
     )
     assert found.shape == expected.shape == (4, 3, stage.HEIGHT, stage.WIDTH)
     apart = np.abs(found - expected)
