@@ -33,23 +33,31 @@ def toy_spec(name: str = "toy", content: bytes = b"", **changes: Any) -> ModelSp
     return ModelSpec.model_validate(values | changes)
 
 
-def toy_onnx(*, side: int = 64, slots: int = 8, boxes: str = "found", scores: str = "found", extra: str = "") -> bytes:
-    """The file: the reddest 4 × 4 cells of a `side` × `side` tile, scored by how red they are.
+def toy_onnx(
+    *,
+    side: int = 64,
+    slots: int = 8,
+    boxes: str = "found",
+    scores: str = "found",
+    extra: str = "",
+    any_size: bool = False,
+) -> bytes:
+    """The file: the reddest 4 × 4 cells of a `side` × `side` tile, or of one of any size, scored by how red they are.
 
     `boxes` and `scores` name the values that are answered: `found`, or one that `extra` (ONNX text) computes from
     `found_boxes` and `found_scores`.
     """
-    cells = side // STRIDE
+    sides = "rows, columns" if any_size else f"{side}, {side}"
     boxes = "found_boxes" if boxes == "found" else boxes
     scores = "found_scores" if scores == "found" else scores
     text = f"""
     <ir_version: 8, opset_import: ["" : 17]>
-    toy (uint8[batch, {side}, {side}, 3] tiles) => (float[batch, {slots}, 4] boxes, float[batch, {slots}] scores)
+    toy (uint8[batch, {sides}, 3] tiles) => (float[batch, {slots}, 4] boxes, float[batch, {slots}] scores)
     <
         int64[1] zero = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}, int64[1] axis = {{1}},
         float scale = {{{1 / 255}}}, float least = {{0.0}}, float most = {{1.0}},
-        int64[2] flat = {{0, {cells * cells}}}, int64[1] slots = {{{slots}}},
-        float half = {{0.5}}, float per_row = {{{1 / cells}}}, float row_cells = {{{cells}.0}},
+        int64[2] flat = {{0, -1}}, int64[1] slots = {{{slots}}}, int64[1] last = {{3}}, int64[1] end = {{4}},
+        float half = {{0.5}},
         float stride = {{{STRIDE}.0}}, float reach = {{{REACH}}}
     >
     {{
@@ -61,6 +69,10 @@ def toy_onnx(*, side: int = 64, slots: int = 8, boxes: str = "found", scores: st
         share = Mul(surplus, scale)
         mean = AveragePool<kernel_shape = [{STRIDE}, {STRIDE}], strides = [{STRIDE}, {STRIDE}]>(share)
         bounded = Clip(mean, least, most)
+        cells = Shape(bounded)
+        columns = Slice(cells, last, end)
+        row_cells = Cast<to = 1>(columns)
+        per_row = Reciprocal(row_cells)
         row_of_cells = Reshape(bounded, flat)
         found_scores, best = TopK<axis = 1, largest = 1, sorted = 1>(row_of_cells, slots)
         number = Cast<to = 1>(best)

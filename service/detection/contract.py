@@ -24,10 +24,21 @@ def output_shapes(spec: ModelSpec) -> dict[str, tuple[str, tuple[int, ...]]]:
     return shapes
 
 
-def check_tiles(tiles: Tiles, spec: ModelSpec, max_batch: int) -> None:
-    """Raises ValueError unless `tiles` may be asked of the model: a mistake of the caller, never of the detector."""
+STEP, LEAST = 32, 64
+"""What the sides of a tile of any size are multiples of, and the smallest."""
+
+
+def check_tiles(tiles: Tiles, spec: ModelSpec, max_batch: int, *, any_size: bool = False) -> None:
+    """Raises ValueError unless `tiles` may be asked of the model: a mistake of the caller, never of the detector.
+
+    `any_size`: smaller ones, too, see `Detector.any_size`.
+    """
     expected = (spec.tile_height, spec.tile_width, 3)
-    if tiles.dtype != np.uint8 or tiles.shape[1:] != expected or not 1 <= len(tiles) <= max_batch:
+    smaller = any_size and all(
+        side % STEP == 0 and LEAST <= side <= most for side, most in zip(tiles.shape[1:3], expected, strict=False)
+    )
+    fits = tiles.shape[1:] == expected or (smaller and tiles.shape[3:] == (3,))
+    if tiles.dtype != np.uint8 or not fits or not 1 <= len(tiles) <= max_batch:
         raise ValueError(
             f"tiles are {tiles.dtype} {tiles.shape}, not uint8 (1..{max_batch}, {', '.join(map(str, expected))})"
         )

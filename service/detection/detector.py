@@ -4,7 +4,7 @@ All pre- and post-processing (cast, normalization, decoding, peaks, top-K) is in
 only carries arrays. Whatever fulfills this can be plugged in by configuration.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,10 @@ class TileBoxes:
     scores: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int32] | None = None
 
+    def moved(self, x: int, y: int) -> "TileBoxes":
+        """As seen from a corner that lies `x` and `y` pixels further left and up."""
+        return replace(self, boxes=self.boxes + np.array([x, y, x, y], np.float32))
+
 
 class Detector(Protocol):
     """One model behind one engine."""
@@ -42,8 +46,12 @@ class Detector(Protocol):
     def max_batch(self) -> int:
         """Tiles that one call may carry."""
 
+    @property
+    def any_size(self) -> bool:
+        """Whether it also takes tiles with smaller sides, multiples of 32 from 64 on, each at its share of the cost."""
+
     async def detect(self, tiles: Tiles) -> TileBoxes:
-        """Boxes for `tiles` (N, tile_height, tile_width, 3) uint8 RGB, 1 ≤ N ≤ max_batch.
+        """Boxes for `tiles` (N, tile_height, tile_width, 3) uint8 RGB, 1 ≤ N ≤ max_batch; see `any_size`.
 
         Raises DetectorUnavailable, DetectorTimeout or DetectorContractBroken; never returns a partial answer.
         """

@@ -21,6 +21,9 @@ from service.errors import DetectorUnavailable
 from service.models.catalog import ModelSpec
 
 _M_MMAP_THRESHOLD, _MMAP_BYTES = -3, 4 * 1024 * 1024
+ANY_SIDES = ("rows", "columns")
+"""Names of a tile's sides in a file that takes any size."""
+
 _TYPES = {"float32": "tensor(float)", "int32": "tensor(int32)"}
 
 
@@ -36,6 +39,7 @@ class OnnxDetector:
         self._pool = pool
         self._session = _load(spec, file)
         self._names = list(output_shapes(spec))
+        self._any_size = isinstance(self._session.get_inputs()[0].shape[1], str)
         self._shrink = ort.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._waiting = 0
@@ -50,9 +54,14 @@ class OnnxDetector:
     def max_batch(self) -> int:
         return self._spec.max_batch
 
+    @property
+    def any_size(self) -> bool:
+        """Whether the file says so, by sides that have names."""
+        return self._any_size
+
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`. When cancelled, tiles that no thread has begun are never computed."""
-        check_tiles(tiles, self._spec, self.max_batch)
+        check_tiles(tiles, self._spec, self.max_batch, any_size=self._any_size)
         runs: list[Future[list[Array]]] = []
         try:
             for tile in tiles:
@@ -130,12 +139,15 @@ def _share_memory() -> None:
 
 
 def _check_signature(session: ort.InferenceSession, spec: ModelSpec) -> None:
-    """Names, types and shapes of the file's inputs and outputs are those of the contract, with the batch free."""
+    """Names, types and shapes of the file's inputs and outputs are those of the contract, with the batch free.
+
+    So may be both sides of the tile, by name.
+    """
     expected = {name: (_TYPES[dtype], list(shape)) for name, (dtype, shape) in output_shapes(spec).items()}
     found = {each.name: (each.type, each.shape[1:]) for each in session.get_outputs()}
     if found != expected:
         raise broken(spec, f"outputs are {found}, not {expected}")
     inputs = {each.name: (each.type, each.shape[1:]) for each in session.get_inputs()}
     wanted = {INPUT: ("tensor(uint8)", [spec.tile_height, spec.tile_width, 3])}
-    if inputs != wanted:
+    if inputs not in (wanted, {INPUT: ("tensor(uint8)", [*ANY_SIDES, 3])}):
         raise broken(spec, f"inputs are {inputs}, not {wanted}")

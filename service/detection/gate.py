@@ -6,16 +6,15 @@ and is proven like one; its boxes are the cells of a coarse map and are used for
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from service.detection.agreement import floor
 from service.detection.detector import Detector, Tiles
-from service.detection.regions import CELL, Bools, mark, no_cells
+from service.detection.regions import Bools, mark, no_cells
 from service.imaging.detections import Detections
-from service.imaging.sphere_views import AnyView, ends, in_tile
+from service.imaging.sphere_views import AnyView, in_tile
 from service.models.catalog import ModelSpec
 from service.policy import Policy
 
@@ -29,7 +28,7 @@ AROUND = 96.0
 """Pixels of the tile around what may be something that are searched with it: detectors see by what is around."""
 
 CLOSE = 32.0
-"""Pixels around what was found within which everything must have been searched, and within which edges are close."""
+"""Pixels around what was found within which everything must have been searched."""
 
 
 class Gate:
@@ -57,12 +56,10 @@ class Gate:
             and all(np.float32(each) >= np.float32(spec.threshold) for each in asked)
         )
 
-    async def cells(
-        self, views: Sequence[AnyView], tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]
-    ) -> list[Bools]:
-        """For each of `detectors`, (N, rows, columns): the cells to be searched of the `tiles` of `views`.
+    async def cells(self, tiles: Tiles, detectors: Sequence[Detector], gated: frozenset[str]) -> list[Bools]:
+        """For each of `detectors`, (N, rows, columns): the cells to be searched of `tiles` (N, height, width, 3).
 
-        `tiles`: (N, height, width, 3). All cells, for those whose labels are not in `gated`, and where the gate sees
+        All cells, for those whose labels are not in `gated`, and where the gate sees
         more than it has words for. Raises as `Detector.detect`.
         """
         answer = await self._detector.detect(tiles)
@@ -74,8 +71,8 @@ class Gate:
             cells = np.repeat(nothing[None], len(tiles), axis=0)
             if each.spec.label in gated:
                 own = seen & np.isin(labels, [self.spec.classes.index(name) for name in each.spec.classes])
-                for view, of_tile, boxes, which in zip(views, cells, answer.boxes, own, strict=True):
-                    _mark(of_tile, view, boxes[which])
+                for of_tile, boxes, which in zip(cells, answer.boxes, own, strict=True):
+                    mark(of_tile, boxes[which], AROUND)
                 cells[seen.all(axis=1)] = True
             else:
                 cells[:] = True
@@ -98,31 +95,18 @@ def second_looks(looked: Sequence[Looked], found: Sequence[Detections], models: 
         places[spec.label] = np.concatenate([np.zeros((0, 4)), *kept])
     again: dict[AnyView, list[tuple[Detector, Bools]]] = {}
     for view, detector, searched in looked:
-        cells = _not_yet(view, searched, in_tile(view, places[detector.spec.label]))
+        cells = _not_yet(searched, in_tile(view, places[detector.spec.label]))
         if cells.any():
             again.setdefault(view, []).append((detector, cells))
     return list(again.items())
 
 
-def _not_yet(view: AnyView, searched: Bools, boxes: npt.NDArray[np.float64]) -> Bools:
+def _not_yet(searched: Bools, boxes: npt.NDArray[np.float64]) -> Bools:
     """The cells around those of `boxes` (n, 4), NaN for none, that are not `searched` as far as `CLOSE` around them."""
     cells = np.zeros_like(searched)
     for box in boxes[~np.isnan(boxes[:, 0])]:
         needed = np.zeros_like(searched)
         mark(needed, [box], CLOSE)
         if (needed & ~searched).any():
-            _mark(cells, view, box[None])
+            mark(cells, [box], AROUND)
     return cells
-
-
-def _mark(cells: Bools, view: AnyView, boxes: npt.NDArray[Any]) -> None:
-    """Marks the cells `AROUND` each of `boxes` (n, 4), but not outermost ones whose edge of the picture is not `CLOSE`.
-
-    What is searched there has to lie at the edge of a sheet, which has only four.
-    """
-    rows, columns = cells.shape
-    low, high = boxes[:, :2] >= CLOSE, boxes[:, 2:] <= np.array([view.width, view.height]) - CLOSE
-    spared = np.concatenate([low, high], axis=1) & ends(view)
-    for box, (left, above, right, below) in zip(boxes, spared.astype(int), strict=True):
-        inside = cells[above : rows - below, left : columns - right]
-        mark(inside, [box - CELL * np.array([left, above, left, above])], AROUND)

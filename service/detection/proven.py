@@ -52,6 +52,10 @@ class ProvenDetector:
     def max_batch(self) -> int:
         return self._detector.max_batch
 
+    @property
+    def any_size(self) -> bool:
+        return self._detector.any_size
+
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`. Raises ModelUnproven, too."""
         await self._ensure()

@@ -6,6 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.detection.contract import LEAST
+from service.imaging.sphere_views import AnyView
+from service.imaging.views import View
+
 Bools = npt.NDArray[np.bool_]
 
 CELL = 32
@@ -16,6 +20,22 @@ MOST = 0.6
 
 Rectangle = tuple[int, int, int, int]
 """x1, y1, x2, y2 in tile pixels."""
+
+
+def shown(view: AnyView) -> tuple[int, int]:
+    """Width and height of the part of the tile of `view`, from its corner on, that shows anything, in whole cells.
+
+    Of a turned view, the whole tile: what it shows need not begin at the corner.
+    """
+    if not isinstance(view, View) or view.quarters:
+        return view.width, view.height
+    level_width, level_height = view.level_size
+    across = view.width if view.wraps else _whole_cells(level_width - view.x, view.width)
+    return across, _whole_cells(level_height - view.y, view.height)
+
+
+def _whole_cells(pixels: int, most: int) -> int:
+    return min(max(-(-pixels // CELL), LEAST // CELL) * CELL, most)
 
 
 def no_cells(width: int, height: int) -> Bools:

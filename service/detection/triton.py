@@ -94,6 +94,11 @@ class TritonDetector:
     def max_batch(self) -> int:
         return self._spec.max_batch
 
+    @property
+    def any_size(self) -> bool:
+        """Never: an engine is built for tiles of one size."""
+        return False
+
     async def detect(self, tiles: Tiles) -> TileBoxes:
         """As `Detector.detect`."""
         check_tiles(tiles, self._spec, self.max_batch)

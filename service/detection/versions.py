@@ -48,6 +48,10 @@ class VersionedDetector:
     def max_batch(self) -> int:
         return min(each.max_batch for each in self._versions)
 
+    @property
+    def any_size(self) -> bool:
+        return all(each.any_size for each in self._versions)
+
     async def choose(self, *, again: bool = False) -> ProvenDetector:
         """The version that is to answer a picture. `again`: asks the server, however fresh the last choice is.
 

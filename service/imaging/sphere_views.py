@@ -146,18 +146,6 @@ def in_picture(
     return around.astype(np.float32), curved
 
 
-def ends(view: AnyView) -> tuple[bool, bool, bool, bool]:
-    """Whether the picture ends at the left, upper, right and lower edge of the tile of `view`, upright.
-
-    Where it ends within the tile, or beyond it, it does not.
-    """
-    if not isinstance(view, View):
-        return False, False, False, False
-    width, height = view.level_size
-    beside, below = not view.wraps, view.y + view.height == height
-    return beside and view.x == 0, view.y == 0, beside and view.x + view.width == width, below
-
-
 def in_tile(view: AnyView, boxes: Float64) -> Float64:
     """Around what `view`, upright, shows of each of `boxes` (n, 4) in picture pixels: (n, 4) in pixels of its tile.
 

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-from service.models.contract import TILE
-
 TOGETHER = 4
 """Pixels of a row that are one place."""
 TILES, PLACES = "tiles", "tiles/places"
@@ -41,7 +39,7 @@ class _Stem:
 
 
 def read_bytes(model: ModelProto) -> None:
-    """Changes `model`, with quantization pairs and tiles (n, TILE, TILE, 3), in place; other convolutions stay.
+    """Changes `model`, with quantization pairs and tiles (n, height, width, 3), in place; other convolutions stay.
 
     Means of 2 × 2 pixels before a convolution become part of it; all else computes the very same.
     """
@@ -49,7 +47,7 @@ def read_bytes(model: ModelProto) -> None:
     stems = list(_stems(graph))
     if not stems:
         return
-    shape = _constant(graph, f"{PLACES}/shape", np.array([0, TILE, TILE // TOGETHER, 3 * TOGETHER]))
+    shape = _constant(graph, f"{PLACES}/shape", np.array([0, 0, -1, 3 * TOGETHER]))
     graph.node.append(helper.make_node("Reshape", [TILES, shape], [f"{PLACES}/last"]))
     graph.node.append(helper.make_node("Transpose", [f"{PLACES}/last"], [PLACES], perm=[0, 3, 1, 2]))
     for stem in stems:
@@ -158,8 +156,7 @@ def _rewrite(graph: GraphProto, stem: _Stem) -> None:
     attributes["kernel_shape"].ints[:] = wide.shape[2:]
     attributes["pads"].ints[:] = [top * pixels, before, bottom * pixels, wide.shape[3] - 1 - before]
     if columns > 1:
-        side = TILE // (stride * pixels)
-        _spread(graph, stem.gives, _constant(graph, f"{name}/shape", np.array([0, side, side, kernel.shape[0]])))
+        _spread(graph, stem.gives, _constant(graph, f"{name}/shape", np.array([0, 0, -1, kernel.shape[0]])))
 
 
 def _spread(graph: GraphProto, gives: NodeProto, shape: str) -> None:

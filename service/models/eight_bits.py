@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
+from service.models.any_size import take_any_size
 from service.models.bytes_in import read_bytes
 from service.models.catalog import Catalog, ModelError, ModelSpec
 from service.models.counted import count_places
@@ -106,6 +107,7 @@ def in_eight_bits(content: bytes, calibration: Calibration) -> bytes:
     del reduced.graph.value_info[:]  # of shapes as they were
     read_bytes(reduced)
     count_places(reduced)
+    take_any_size(reduced)
     return ordered(reduced)
 
 

@@ -40,6 +40,15 @@ def faces(found: Any) -> list[Any]:
     return [each for each in found if each["class"] == "face"]
 
 
+def shared(one: list[float], other: list[float]) -> float:
+    """Intersection over union of two boxes, x1, y1, x2, y2."""
+    x1, y1 = np.maximum(one[:2], other[:2])
+    x2, y2 = np.minimum(one[2:], other[2:])
+    both = max(x2 - x1, 0) * max(y2 - y1, 0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return float(both / (sum(areas) - both))
+
+
 def named(service: ServiceProcess, reference: str) -> list[str]:
     (receipt,) = receipts(service, source_ref=reference)
     return [each["name"] for each in receipt["models"]]
@@ -57,8 +66,11 @@ def test_what_it_lets_through_is_found_as_without_it(tmp_path: Path) -> None:
         assert metric(service, 'veil_model_proven{model="gate"}') == 1
     (tmp_path / "without").mkdir()
     with ServiceProcess(tmp_path / "without", {"VEIL_DETECTION__GATE": "false"}) as service:
-        # What looks like a plate in blurred noise is left out by the gate, and is no loss.
-        assert faces(detected(service)) == faces(found) != []
+        # What looks like a plate in blurred noise is left out by the gate, and is no loss. What surrounds a face in the
+        # part that is searched moves the edges of its box a little.
+        ((gated,), (ungated,)) = faces(found), faces(detected(service))
+        assert gated["score"] == pytest.approx(ungated["score"], abs=0.02)
+        assert shared(gated["box"], ungated["box"]) > 0.9
         assert post(service, wide(), source_ref="ungated").status_code == 200
         assert named(service, "ungated") == ["face", "plate"]
 

@@ -46,7 +46,7 @@ class KnownDetector:
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
-        self.max_batch = spec.max_batch
+        self.max_batch, self.any_size = spec.max_batch, False
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()

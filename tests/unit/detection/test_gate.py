@@ -116,7 +116,7 @@ class Sees:
     """A gate of two classes: sees the first everywhere in every tile, the second nowhere."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        self.spec, self.max_batch = spec, spec.max_batch
+        self.spec, self.max_batch, self.any_size = spec, spec.max_batch, False
 
     async def detect(self, tiles: Tiles) -> TileBoxes:
         scores = np.tile(np.array([0.7, 0.3], np.float32), (len(tiles), 1))

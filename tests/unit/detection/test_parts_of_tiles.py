@@ -1,9 +1,8 @@
-"""Behind a gate, detectors see parts of tiles side by side; what they find is what they find in whole tiles."""
+"""Behind a gate, detectors see parts of tiles; what they find is what they find in whole tiles."""
 
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from service.detection.detector import Detector, TileBoxes, Tiles
 from service.detection.gate import AROUND, second_looks
 from service.detection.regions import mark, no_cells
-from service.detection.search import GROUP
 from service.detection.tiled import Searched, TiledDetection
 from service.errors import DetectorUnavailable
 from service.imaging.detections import Detections
@@ -37,9 +35,11 @@ def picture(squares: int, width: int = 2000, height: int = 1400) -> Raster:
     return Raster(pixels, ColorModel.RGB, alpha=False)
 
 
-def toy(root: Path, pool: ThreadPoolExecutor, name: str, slots: int, **spec: Any) -> Counting:
-    sizes = {"tile_width": SIDE, "tile_height": SIDE, "max_detections": slots}
-    entry = write_toy(root, name, side=SIDE, slots=slots, spec={"classes": ("red",), **sizes, **spec})
+def toy(
+    root: Path, pool: ThreadPoolExecutor, name: str, slots: int, *, any_size: bool = False, **spec: Any
+) -> Counting:
+    described = {"classes": ("red",), "tile_width": SIDE, "tile_height": SIDE, "max_detections": slots, **spec}
+    entry = write_toy(root, name, side=SIDE, slots=slots, any_size=any_size, spec=described)
     return Counting(entry, root / name / entry.version / "model.onnx", pool=pool)
 
 
@@ -56,63 +56,58 @@ async def search(detectors: list[Detector], pool: ThreadPoolExecutor, raster: Ra
 
 @pytest.mark.parametrize("projection", [Projection.PLANAR, Projection.EQUIRECTANGULAR])
 @pytest.mark.parametrize("squares", [0, 1, 12])
+@pytest.mark.parametrize("any_size", [True, False])
 async def test_parts_show_what_whole_tiles_show(
-    tmp_path: Path, pool: ThreadPoolExecutor, squares: int, projection: Projection
+    tmp_path: Path, pool: ThreadPoolExecutor, squares: int, projection: Projection, any_size: bool
 ) -> None:
+    """A detector that takes tiles of one size is asked about whole ones, and still about fewer."""
     raster = picture(squares, 2400, 1200)
     policy = POLICY.model_copy(update={"projection": projection})
     alone = toy(tmp_path / "alone", pool, "red", 128)
     everything = await search([alone], pool, raster, policy)
-    behind, gate = toy(tmp_path, pool, "red", 128), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    behind = toy(tmp_path, pool, "red", 128, any_size=any_size)
+    gate = toy(tmp_path, pool, "gate", 40, gates=("red/1",))
     searched = await search([behind, gate], pool, raster, policy)
     assert boxes_of(searched) == boxes_of(everything)
     assert bool(squares) == bool(len(searched.detections))
-    assert behind.asked < 0.8 * alone.asked
+    assert behind.pixels < (0.8 if any_size else 1) * alone.pixels
+    assert any_size or behind.pixels == behind.asked * SIDE * SIDE
     assert searched.tiles == everything.tiles >= alone.asked
 
 
-async def test_a_sheet_on_which_there_is_more_than_the_detector_can_say_is_asked_about_in_parts(
-    tmp_path: Path, pool: ThreadPoolExecutor
+@pytest.mark.parametrize(
+    ("width", "height", "coarsest"),
+    [
+        pytest.param(300, 200, (224, 320), id="in whole cells"),
+        pytest.param(20, 470, (480, 64), id="not less than the least side"),
+        pytest.param(480, 480, (480, 480), id="all of a tile"),
+    ],
+)
+async def test_what_lies_beside_a_small_picture_is_not_searched(
+    tmp_path: Path, pool: ThreadPoolExecutor, width: int, height: int, coarsest: tuple[int, int]
 ) -> None:
-    pixels = np.repeat(np.random.default_rng(0).integers(0, 256, (1500, 2000, 1), np.uint8), 3, axis=2)
-    pairs = [(x, y) for x in range(200, 2000, 500) for y in range(200, 1500, 500)]
-    for x, y in pairs:  # one cell each, and no other level shows them
-        pixels[y : y + 4, x : x + 4] = pixels[y : y + 4, x + 40 : x + 44] = (255, 0, 0)
-    # There is room for those of one tile and not for those of a sheet.
-    behind, gate = toy(tmp_path, pool, "red", 6), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
-    searched = await search([behind, gate], pool, Raster(pixels, ColorModel.RGB, alpha=False), POLICY)
-    middles = (searched.detections.xyxy[:, :2] + searched.detections.xyxy[:, 2:]) / 2
-    expected = {(x + along + 2, y + 2) for x, y in pairs for along in (0, 40)}
-    assert set(map(tuple, middles.tolist())) == expected
+    raster = Raster(np.full((height, width, 3), 90, np.uint8), ColorModel.RGB, alpha=False)
+    raster.pixels[-8:, -8:] = (255, 0, 0)
+    everything = await search([toy(tmp_path / "whole", pool, "red", 20)], pool, raster, POLICY)
+    seen = Seen(toy(tmp_path, pool, "red", 20, any_size=True))
+    searched = await search([seen], pool, raster, POLICY)
+    assert coarsest in seen.sizes
+    assert all(64 <= side <= SIDE and side % 32 == 0 for size in seen.sizes for side in size)
+    assert boxes_of(searched) == boxes_of(everything) != set()
 
 
 async def test_what_is_asked_does_not_depend_on_who_is_answered_first(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    """Equal pictures get equal answers: a detector's scores depend a little on what lies beside a part."""
+    """Equal pictures get equal answers."""
     asked = []
-    behind, before = toy(tmp_path, pool, "red", 64), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    behind = toy(tmp_path, pool, "red", 64, any_size=True)
+    before = toy(tmp_path, pool, "gate", 40, gates=("red/1",))
     for number, concurrency in enumerate((1, 4, 4)):
-        sheets, gate = Seen(behind), Late(before, number)
-        detection = TiledDetection([sheets, gate], engine="onnxruntime", overlap=48, concurrency=concurrency, cpu=pool)
+        parts, gate = Seen(behind), Late(before, number)
+        detection = TiledDetection([parts, gate], engine="onnxruntime", overlap=48, concurrency=concurrency, cpu=pool)
         await detection.run(picture(40, 4000, 2600), POLICY)
-        asked.append(sheets.tiles)
+        asked.append(parts.tiles)
     assert len(asked[0]) > 8
     assert asked[0] == asked[1] == asked[2]
-
-
-async def test_a_group_is_begun_before_the_one_before_it_is_through(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    """So that no processor waits for a group's last tile; but not the one after it, which bounds what is kept."""
-    before, behind = toy(tmp_path, pool, "gate", 40, gates=("red/1",)), toy(tmp_path, pool, "red", 64)
-    gate, raster = Held(before, at=3), picture(0, 4000, 2600)
-    detection = TiledDetection([behind, gate], engine="onnxruntime", overlap=48, concurrency=3, cpu=pool, batch=1)
-    running = asyncio.create_task(detection.run(raster, POLICY))
-    async with asyncio.timeout(60):
-        while gate.answered < 2 * GROUP - 1:
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.3)
-    assert gate.answered == 2 * GROUP - 1
-    gate.free.set()
-    await running
-    assert gate.answered > 2 * GROUP
 
 
 class Around:
@@ -120,6 +115,7 @@ class Around:
 
     def __init__(self, detector: Counting) -> None:
         self.detector, self.spec, self.max_batch = detector, detector.spec, detector.max_batch
+        self.any_size = detector.any_size
 
     async def detect(self, tiles: Tiles) -> TileBoxes:
         return await self.detector.detect(tiles)
@@ -143,29 +139,14 @@ class Gone(Around):
         return await super().detect(tiles)
 
 
-async def test_a_sheet_that_is_not_answered_fails_the_search(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    behind, gate = toy(tmp_path, pool, "red", 128), toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+async def test_a_part_that_is_not_answered_fails_the_search(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    behind = toy(tmp_path, pool, "red", 128, any_size=True)
+    gate = toy(tmp_path, pool, "gate", 40, gates=("red/1",))
     await search([behind, gate], pool, picture(12), POLICY)
     assert behind.asked > 3
     for count in range(behind.asked):
         with pytest.raises(DetectorUnavailable):
             await search([Gone(behind, count), gate], pool, picture(12), POLICY)
-
-
-class Held(Around):
-    """Keeps its answer to the question number `at` back until it is `free`; no other waits for that."""
-
-    def __init__(self, detector: Counting, at: int) -> None:
-        super().__init__(detector)
-        self.asked, self.answered, self.at, self.free = 0, 0, at, asyncio.Event()
-
-    async def detect(self, tiles: Tiles) -> TileBoxes:
-        self.asked += 1
-        number, answer = self.asked, await super().detect(tiles)
-        if number == self.at:
-            await self.free.wait()
-        self.answered += 1
-        return answer
 
 
 class Late(Around):
@@ -182,14 +163,16 @@ class Late(Around):
 
 
 class Seen(Around):
-    """Keeps what it is asked about."""
+    """Keeps what it is asked about, and of which sizes."""
 
     def __init__(self, detector: Counting) -> None:
         super().__init__(detector)
         self.tiles: set[bytes] = set()
+        self.sizes: list[tuple[int, ...]] = []
 
     async def detect(self, tiles: Tiles) -> TileBoxes:
         self.tiles |= {tile.tobytes() for tile in tiles}
+        self.sizes += [tile.shape[:2] for tile in tiles]
         return await super().detect(tiles)
 
 
@@ -227,30 +210,6 @@ def test_what_is_looked_at_again(tmp_path: Path, pool: ThreadPoolExecutor, box: 
         wanted = no_cells(SIDE, SIDE)
         mark(wanted, box.xyxy / 2 - np.array([100, 50, 100, 50]), AROUND)
         assert (cells == wanted).all()
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_the_edge_of_the_picture_is_looked_at_only_for_what_lies_close_to_it(
-    tmp_path: Path, pool: ThreadPoolExecutor, side: str
-) -> None:
-    """Else it would have to lie at the edge of a sheet for nothing."""
-    detector = toy(tmp_path, pool, "red", 20)
-    at_edge = View(1, 0 if side == "left" else 1000 - SIDE, 50, SIDE, SIDE, 2000, 1400)
-    for view, distance, looked in [
-        (at_edge, 5, True),
-        (at_edge, 40, False),
-        (replace(at_edge, wraps=True), 40, True),
-        (replace(at_edge, x=100), 40, True),
-    ]:
-        x = distance if side == "left" else SIDE - 20 - distance
-        xyxy = 2 * np.array([[x + view.x, 300 + view.y, x + 20 + view.x, 320 + view.y]])
-        box = replace(found(0, 0, 0.9), xyxy=xyxy.astype(np.float32))
-        ((_, ((_, cells),)),) = second_looks([(view, detector, no_cells(SIDE, SIDE))], [box], ("red/1",))
-        wanted = no_cells(SIDE, SIDE)
-        mark(wanted, [(x, 300, x + 20, 320)], AROUND)
-        if not looked:
-            wanted[:, 0 if side == "left" else -1] = False
-        assert (cells == wanted).all(), (view, distance)
 
 
 def of_size() -> dict[str, int]:

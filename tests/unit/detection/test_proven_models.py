@@ -45,7 +45,7 @@ class Remote:
         self._inner = inner
         self._server = server
         self.spec = inner.spec
-        self.max_batch = inner.max_batch
+        self.max_batch, self.any_size = inner.max_batch, inner.any_size
 
     async def detect(self, tiles: Tiles) -> TileBoxes:
         await self._there()

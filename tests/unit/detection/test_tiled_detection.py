@@ -129,6 +129,10 @@ class Late:
     def max_batch(self) -> int:
         return 1
 
+    @property
+    def any_size(self) -> bool:
+        return self.inner.any_size
+
     async def detect(self, tiles: Tiles) -> TileBoxes:
         self.under_way += 1
         self.most = max(self.most, self.under_way)

@@ -1,0 +1,48 @@
+"""A detector that takes tiles of any size, in a file for processors: what a smaller part of a tile costs is its share.
+
+TensorRT computes tiles of one size, for which it lays out everything beforehand, so the contract has sizes in numbers
+(`service/models/contract.py`). Of those only the number of cells and how many lie in a row are in the graph; here the
+score map tells them.
+"""
+
+import numpy as np
+from onnx import ModelProto, helper, numpy_helper
+
+from service.models.contract import CELLS
+
+ROWS, COLUMNS = "rows", "columns"
+"""Names of the tile's free sides in the file."""
+
+SIDE, PER_SIDE = "peaks/side", "peaks/per_side"
+"""Cells in a row and the inverse, of `service/models/contract.py`."""
+
+
+def take_any_size(model: ModelProto) -> None:
+    """Changes a graph of `service.models.contract.assemble` in place; any other is left as it is.
+
+    Sides are multiples of 32 pixels, at least 64: the answer has a place for each of 256 cells.
+    """
+    graph = model.graph
+    heat = next((node for node in graph.node if node.op_type == "MaxPool" and node.output[0] == "peaks/highest"), None)
+    if heat is None:
+        return
+    sides = graph.input[0].type.tensor_type.shape.dim
+    sides[1].dim_param, sides[2].dim_param = ROWS, COLUMNS
+    shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
+    for each in graph.initializer:
+        shape = numpy_helper.to_array(each)
+        if each.name in shapes and shape[-1] == CELLS:
+            each.CopyFrom(numpy_helper.from_array(np.array([*shape[:-1], -1]), each.name))
+    constants = [each for each in graph.initializer if each.name not in (SIDE, PER_SIDE)]
+    del graph.initializer[:]
+    graph.initializer.extend([*constants, numpy_helper.from_array(np.array(3), "peaks/last")])
+    told = [
+        helper.make_node("Shape", [heat.input[0]], ["peaks/shape"]),
+        helper.make_node("Gather", ["peaks/shape", "peaks/last"], ["peaks/columns"]),
+        helper.make_node("Cast", ["peaks/columns"], [SIDE], to=1),
+        helper.make_node("Reciprocal", [SIDE], [PER_SIDE]),
+    ]
+    at = list(graph.node).index(heat)
+    nodes = [*graph.node[:at], *told, *graph.node[at:]]
+    del graph.node[:]
+    graph.node.extend(nodes)
