@@ -11,7 +11,7 @@ from service.app.serving import tls_files
 from service.app.veil import default_policy
 from service.errors import RecordStoreUnavailable, VeilError
 from service.imaging import turbojpeg
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ForProcessors
 from service.models.verify import verify_files
 from service.records import migrations
 from service.records.keys import KeyRepository
@@ -109,7 +109,8 @@ async def _models(settings: Settings, catalog: Catalog) -> AsyncIterator[Finding
         return
     catalog = as_computed(settings, catalog)
     if embedded:
-        labels = (f"{s.label} in 8 bits" if s.label in catalog.eight_bits else s.label for s in catalog.wanted)
+        reduced = {label for label, kind in catalog.files.items() if kind is ForProcessors.INT8}
+        labels = (f"{s.label} in 8 bits" if s.label in reduced else s.label for s in catalog.wanted)
         yield Finding("models", True, ", ".join(f"{label} matches its checksum" for label in labels))
     try:
         async with open_detectors(settings, catalog) as detectors:

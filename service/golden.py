@@ -9,7 +9,7 @@ from service.detection.embedded import OnnxDetector
 from service.detection.golden import golden_answers
 from service.detection.processor import multiplies_bytes
 from service.errors import DetectionFailed
-from service.models.catalog import Catalog, ModelSpec
+from service.models.catalog import Catalog, ForProcessors, ModelSpec
 from service.models.golden import Golden
 from service.settings import Settings
 
@@ -25,11 +25,14 @@ async def write_golden(settings: Settings, catalog: Catalog) -> list[str]:
         for spec in catalog.every:
             await _write(catalog, spec, pool)
             written.append(spec.label)
-        reduced = catalog.in_eight_bits()
-        for spec in reduced.every if multiplies_bytes() else ():
-            if spec.label in reduced.eight_bits:
-                await _write(reduced, spec, pool)
-                written.append(f"{spec.label} in 8 bits")
+        for kind in ForProcessors:
+            if kind is ForProcessors.INT8 and not multiplies_bytes():
+                continue
+            meant = catalog.for_processors(kind)
+            for spec in meant.every:
+                if spec.label in meant.files:
+                    await _write(meant, spec, pool)
+                    written.append(f"{spec.label} {kind.words}")
     return written
 
 

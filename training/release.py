@@ -12,7 +12,7 @@ import torch
 
 from service.golden import write_golden
 from service.models import platenet
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ForProcessors
 from service.models.triton_config import TritonEngine, triton_config
 from service.settings import Settings
 from training.mobile import evenly_padded, strides_padded_behind
@@ -70,7 +70,8 @@ def release(
         judge_onnx(second, folder / platenet.SECOND)
     content = platenet.from_folder(folder)
     description = json.loads((template / "plate" / "model.json").read_text(encoding="utf-8"))
-    description.pop("int8", None)  # `veil models calibrate` makes that of the new file
+    for kind in ForProcessors:
+        description.pop(kind, None)  # `veil models calibrate` makes them of the new file
     description["sha256"] = hashlib.sha256(content).hexdigest()
     if threshold is not None:
         description["threshold"] = round(threshold, 3)

@@ -15,7 +15,7 @@ from service.detection.proven import ProvenDetector
 from service.detection.tiled import TiledDetection
 from service.detection.turns import TurnPool
 from service.detection.versions import VersionedDetector
-from service.models.catalog import Catalog, ModelSpec
+from service.models.catalog import Catalog, ForProcessors, ModelSpec
 from service.models.golden import Golden
 from service.models.verify import verify_file, verify_files
 from service.settings import EmbeddedPrecision, Engine, Settings
@@ -41,10 +41,13 @@ def read_catalog(settings: Settings) -> Catalog:
 def as_computed(settings: Settings, catalog: Catalog) -> Catalog:
     """`catalog` with the files that the configured engine takes: the embedded one those in 8 bits, where they pay."""
     detection = settings.detection
-    if detection.engine is not Engine.EMBEDDED or detection.precision is EmbeddedPrecision.FP32:
+    if detection.engine is not Engine.EMBEDDED:
         return catalog
-    chosen = detection.precision is EmbeddedPrecision.INT8 or multiplies_bytes()
-    return catalog.in_eight_bits() if chosen else catalog
+    if detection.precision is EmbeddedPrecision.AUTO:
+        reduced = multiplies_bytes()
+    else:
+        reduced = detection.precision is EmbeddedPrecision.INT8
+    return catalog.for_processors(*((ForProcessors.INT8,) if reduced else ()), ForProcessors.FP32)
 
 
 @asynccontextmanager

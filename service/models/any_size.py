@@ -6,9 +6,12 @@ score map tells them.
 """
 
 import numpy as np
+import onnx
 from onnx import ModelProto, helper, numpy_helper
 
 from service.models.contract import CELLS
+from service.models.counted import count_places
+from service.models.variants import ordered
 
 ROWS, COLUMNS = "rows", "columns"
 """Names of the tile's free sides in the file."""
@@ -17,15 +20,24 @@ SIDE, PER_SIDE = "peaks/side", "peaks/per_side"
 """Cells in a row and the inverse, of `service/models/contract.py`."""
 
 
-def take_any_size(model: ModelProto) -> None:
-    """Changes a graph of `service.models.contract.assemble` in place; any other is left as it is.
+def in_single_precision(content: bytes) -> bytes | None:
+    """The file `content` for processors, in single precision as it is; None if nothing would change."""
+    model = onnx.load_from_string(content)
+    if not take_any_size(model):
+        return None
+    count_places(model)
+    return ordered(model)
+
+
+def take_any_size(model: ModelProto) -> bool:
+    """Changes a graph of `service.models.contract.assemble` in place; any other is left as it is. Whether it was one.
 
     Sides are multiples of 32 pixels, at least 64: the answer has a place for each of 256 cells.
     """
     graph = model.graph
     heat = next((node for node in graph.node if node.op_type == "MaxPool" and node.output[0] == "peaks/highest"), None)
     if heat is None:
-        return
+        return False
     sides = graph.input[0].type.tensor_type.shape.dim
     sides[1].dim_param, sides[2].dim_param = ROWS, COLUMNS
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
@@ -44,5 +56,6 @@ def take_any_size(model: ModelProto) -> None:
     ]
     at = list(graph.node).index(heat)
     nodes = [*graph.node[:at], *told, *graph.node[at:]]
-    del graph.node[:]
+    del graph.node[:], graph.value_info[:]  # of sizes as they were
     graph.node.extend(nodes)
+    return True

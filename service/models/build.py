@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from service.models import centerface, platenet
-from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.any_size import in_single_precision
+from service.models.catalog import Catalog, ForProcessors, ModelError, ModelSpec
 from service.models.eight_bits import FILE as EIGHT_BITS
 from service.models.eight_bits import Calibration, in_eight_bits
 from service.models.verify import sha256_of
@@ -38,7 +39,6 @@ def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]
     Raises ModelError if a model cannot be obtained or comes out as another file, and whatever `Catalog.read` raises.
     """
     catalog = Catalog.read(root)
-    reduced = catalog.in_eight_bits()
     for spec in catalog.wanted:
         file = catalog.file(spec)
         if file.is_file() and sha256_of(file) == spec.sha256:
@@ -48,20 +48,31 @@ def build_models(root: Path, progress: Callable[[str], None]) -> list[ModelSpec]
             _put(spec, RECIPES[spec.name](root / spec.name), file)
         else:
             progress(f"{spec.label}: has no recipe and comes as a finished file")
-        if spec.int8 is not None:
-            _build_eight_bits(spec, catalog, reduced, progress)
+        for kind in ForProcessors:
+            _build_for_processors(spec, catalog, kind, progress)
     return list(catalog.wanted)
 
 
-def _build_eight_bits(spec: ModelSpec, catalog: Catalog, reduced: Catalog, progress: Callable[[str], None]) -> None:
-    (wanted,) = (each for each in reduced.wanted if each.name == spec.name)
-    file = reduced.file(wanted)
-    if file.is_file() and sha256_of(file) == wanted.sha256:
-        progress(f"{spec.label} in 8 bits: already there")
+def _build_for_processors(
+    spec: ModelSpec, catalog: Catalog, kind: ForProcessors, progress: Callable[[str], None]
+) -> None:
+    meant = catalog.for_processors(kind)
+    if spec.label not in meant.files:
         return
-    progress(f"{spec.label} in 8 bits: building")
-    calibration = Calibration.read(catalog.root / spec.name / EIGHT_BITS)
-    _put(wanted, in_eight_bits(catalog.file(spec).read_bytes(), calibration), file)
+    (wanted,) = (each for each in meant.wanted if each.label == spec.label)
+    file = meant.file(wanted)
+    if file.is_file() and sha256_of(file) == wanted.sha256:
+        progress(f"{spec.label} {kind.words}: already there")
+        return
+    progress(f"{spec.label} {kind.words}: building")
+    content = catalog.file(spec).read_bytes()
+    if kind is ForProcessors.INT8:
+        made: bytes | None = in_eight_bits(content, Calibration.read(catalog.root / spec.name / EIGHT_BITS))
+    else:
+        made = in_single_precision(content)
+    if made is None:
+        raise ModelError(f"{spec.label}: the catalog has a checksum for {kind!r}, but there is nothing to change")
+    _put(wanted, made, file)
 
 
 def _put(spec: ModelSpec, content: bytes, file: Path) -> None:

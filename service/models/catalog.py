@@ -5,7 +5,8 @@ was changed back, have an entry of their own, `<name>/<version>/model.json`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,6 +19,21 @@ class ModelError(Exception):
     """A model could not be made, or is not the one of the catalog; the message says which and why."""
 
 
+class ForProcessors(StrEnum):
+    """Files of a model for processors, made of its own: in 8 bits, and in single precision."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+    @property
+    def words(self) -> str:
+        """What is said behind a model's label."""
+        return "in 8 bits" if self is ForProcessors.INT8 else "for processors"
+
+
+Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class ModelSpec(BaseModel):
     """A model as the catalog describes it: the contract's free parameters and the file's checksum.
 
@@ -26,7 +42,8 @@ class ModelSpec(BaseModel):
     `close_ups`: levels, each half as large as the one before, on which it also looks for what fills a picture: so many
     after the first that fits a tile. For detectors that know objects up to half a tile or so only.
 
-    `int8`: checksum of the same detector in 8 bits, `service.models.eight_bits`, if there is one.
+    `int8`, `fp32`: checksums of its files for processors, `service.models.eight_bits` and
+    `service.models.any_size`, if there are any.
 
     `gates`: labels of the detectors before which this model stands, see `service.detection.gate`; it detects nothing
     itself then. Empty for a detector.
@@ -41,8 +58,9 @@ class ModelSpec(BaseModel):
     tile_width: Annotated[int, Field(ge=32, multiple_of=32)]
     max_detections: Annotated[int, Field(ge=1, le=512)]
     max_batch: Annotated[int, Field(ge=1, le=64)] = 8
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    int8: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Checksum
+    int8: Checksum | None = None
+    fp32: Checksum | None = None
     license: str
     threshold: float
     margin: float
@@ -73,15 +91,15 @@ class ModelSpec(BaseModel):
 
 
 ENTRY = "model.json"
-OWN = frozenset({"version", "sha256", "int8", "license"})
+OWN = frozenset({"version", "sha256", *ForProcessors, "license"})
 """What may differ between accepted versions of a model: anything else is another policy, or another tile."""
 
 
 class Catalog:
     """The models of one repository folder, by name: `specs` are the wanted versions, `others` are accepted as well.
 
-    These are detectors. `gate` is the model before them, if there is one. `eight_bits`: labels of the models of which
-    the file in 8 bits is meant.
+    These are detectors. `gate` is the model before them, if there is one. `files`: by label, of which models a file for
+    processors is meant, and which.
     """
 
     def __init__(
@@ -90,11 +108,11 @@ class Catalog:
         specs: Sequence[ModelSpec],
         others: Sequence[ModelSpec] = (),
         gate: ModelSpec | None = None,
-        eight_bits: frozenset[str] = frozenset(),
+        files: Mapping[str, ForProcessors] | None = None,
     ) -> None:
         self.root = root
         self.gate = gate
-        self.eight_bits = eight_bits
+        self.files = {} if files is None else files
         self.specs = tuple(sorted(specs, key=lambda s: s.name))
         self.others = tuple(sorted(others, key=lambda s: (s.name, -int(s.version))))
 
@@ -137,18 +155,23 @@ class Catalog:
         """Every model that has a file."""
         return (*self.wanted, *self.others)
 
-    def in_eight_bits(self) -> "Catalog":
-        """The same models, in 8 bits those that have it: with that file, its checksum and its golden answers."""
+    def for_processors(self, *kinds: ForProcessors) -> "Catalog":
+        """The same models, each by the first of `kinds` that it has: with that file, its checksum, its golden answers.
 
-        def reduced(spec: ModelSpec) -> ModelSpec:
-            return spec if spec.int8 is None else spec.model_copy(update={"sha256": spec.int8})
+        Those that have none are meant as they are.
+        """
+        files = {spec.label: kind for spec in self.every for kind in reversed(kinds) if getattr(spec, kind) is not None}
+
+        def meant(spec: ModelSpec) -> ModelSpec:
+            kind = files.get(spec.label)
+            return spec if kind is None else spec.model_copy(update={"sha256": getattr(spec, kind)})
 
         return Catalog(
             self.root,
-            [reduced(each) for each in self.specs],
-            [reduced(each) for each in self.others],
-            None if self.gate is None else reduced(self.gate),
-            frozenset(each.label for each in self.every if each.int8 is not None),
+            [meant(each) for each in self.specs],
+            [meant(each) for each in self.others],
+            None if self.gate is None else meant(self.gate),
+            files,
         )
 
     def versions(self, spec: ModelSpec) -> tuple[ModelSpec, ...]:
@@ -162,14 +185,15 @@ class Catalog:
 
     def file(self, spec: ModelSpec) -> Path:
         """The ONNX file of `spec`."""
-        return self.root / spec.name / spec.version / ("model.int8.onnx" if self._reduced(spec) else "model.onnx")
+        return self.root / spec.name / spec.version / f"model{self._kind(spec)}.onnx"
 
     def golden(self, spec: ModelSpec) -> Path:
         """What `spec` must answer for known pictures: beside its catalog entry."""
-        return self.entry(spec).with_name("golden.int8.json" if self._reduced(spec) else "golden.json")
+        return self.entry(spec).with_name(f"golden{self._kind(spec)}.json")
 
-    def _reduced(self, spec: ModelSpec) -> bool:
-        return spec.label in self.eight_bits
+    def _kind(self, spec: ModelSpec) -> str:
+        kind = self.files.get(spec.label)
+        return "" if kind is None else f".{kind}"
 
 
 def _read(path: Path) -> ModelSpec:

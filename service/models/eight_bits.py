@@ -20,9 +20,9 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
-from service.models.any_size import take_any_size
+from service.models.any_size import in_single_precision, take_any_size
 from service.models.bytes_in import read_bytes
-from service.models.catalog import Catalog, ModelError, ModelSpec
+from service.models.catalog import Catalog, ForProcessors, ModelError, ModelSpec
 from service.models.counted import count_places
 from service.models.equalize import Scales, equalize, extremes, scales
 from service.models.variants import CONVOLUTIONS, Tiles, body, named, ordered
@@ -112,7 +112,7 @@ def in_eight_bits(content: bytes, calibration: Calibration) -> bytes:
 
 
 def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> str:
-    """Calibrates `spec` of `catalog` by `tiles` and writes calibration, file and checksum; the checksum.
+    """Calibrates `spec` of `catalog` by `tiles`; writes that, files for processors and checksums. The one in 8 bits.
 
     Raises ModelError if the model's own file does not match its checksum or there is no tile, OSError if something
     cannot be written.
@@ -122,18 +122,18 @@ def recalibrate(catalog: Catalog, spec: ModelSpec, tiles: Iterable[Tiles]) -> st
         raise ModelError(f"nothing was written: {problem}")
     content = catalog.file(spec).read_bytes()
     calibration = calibrate(content, tiles)
-    reduced = in_eight_bits(content, calibration)
-    checksum = hashlib.sha256(reduced).hexdigest()
+    made = {ForProcessors.INT8: in_eight_bits(content, calibration), ForProcessors.FP32: in_single_precision(content)}
+    checksums = {kind: hashlib.sha256(each).hexdigest() for kind, each in made.items() if each is not None}
     calibration_file = catalog.root / spec.name / FILE
     calibration_file.parent.mkdir(parents=True, exist_ok=True)
     calibration.write(calibration_file)
     entry = catalog.entry(spec)
     described = json.loads(entry.read_text(encoding="utf-8"))
-    entry.write_text(json.dumps(described | {"int8": checksum}, indent=2) + "\n", encoding="utf-8")
-    after = Catalog.read(catalog.root).in_eight_bits()
-    (changed,) = (each for each in after.wanted if each.label == spec.label)
-    after.file(changed).write_bytes(reduced)
-    return checksum
+    entry.write_text(json.dumps(described | checksums, indent=2) + "\n", encoding="utf-8")
+    for kind, each in made.items():
+        if each is not None:
+            Catalog.read(catalog.root).for_processors(kind).file(spec).write_bytes(each)
+    return checksums[ForProcessors.INT8]
 
 
 def _chosen(model: ModelProto) -> set[str]:

@@ -61,7 +61,7 @@ def write_variant(
             content = half(content)
         elif precision is Precision.INT8:
             content = quantized(content, calibration(spec))
-        changed = spec.model_copy(update={"sha256": hashlib.sha256(content).hexdigest(), "int8": None})
+        changed = spec.model_copy(update={"sha256": hashlib.sha256(content).hexdigest(), "int8": None, "fp32": None})
         file = target / spec.name / spec.version / "model.onnx"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.models.catalog import Catalog, ModelSpec
+from service.models.catalog import Catalog, ForProcessors, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ def verify_file(catalog: Catalog, spec: ModelSpec) -> Problem | None:
 
 
 def verify_files(catalog: Catalog) -> list[Problem]:
-    """What is wrong with each model's files, accepted versions and those in 8 bits too. Empty if all are right."""
-    reduced = catalog.in_eight_bits()
+    """What is wrong with each model's files, accepted versions and those for processors too. Empty if all are right."""
     found = [verify_file(catalog, spec) for spec in catalog.every]
-    found += [verify_file(reduced, spec) for spec in reduced.every if spec.label in reduced.eight_bits]
+    for kind in ForProcessors:
+        meant = catalog.for_processors(kind)
+        found += [verify_file(meant, spec) for spec in meant.every if spec.label in meant.files]
     return [problem for problem in found if problem is not None]

@@ -38,7 +38,8 @@ def two_versions(catalog: Catalog, tmp_path: Path) -> Catalog:
     model.doc_string = "another file"
     (face / "2").mkdir()
     onnx.save(model, face / "2" / "model.onnx")
-    newer = spec.model_copy(update={"version": "2", "sha256": sha256_of(face / "2" / "model.onnx"), "int8": None})
+    other = {"version": "2", "sha256": sha256_of(face / "2" / "model.onnx"), "int8": None, "fp32": None}
+    newer = spec.model_copy(update=other)
     (face / "model.json").write_text(newer.model_dump_json())
     made = Catalog.read(root)
     golden = Golden.read(catalog, spec)

@@ -10,7 +10,7 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from service.models.bytes_in import TOGETHER, read_bytes, widened
-from service.models.catalog import Catalog
+from service.models.catalog import Catalog, ForProcessors
 from service.models.contract import TILE
 from service.models.variants import named, ordered
 
@@ -123,7 +123,7 @@ def test_what_does_not_read_the_very_bytes_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(("name", "stems"), [("face", 1), ("plate", 2)])
 def test_no_shipped_detector_makes_floats_of_a_tile(catalog: Catalog, name: str, stems: int) -> None:
-    reduced = catalog.in_eight_bits()
+    reduced = catalog.for_processors(ForProcessors.INT8)
     graph = onnx.load(next(reduced.file(each) for each in reduced.wanted if each.name == name)).graph
     readers = [node.op_type for node in graph.node if "tiles" in node.input]
     assert readers == ["Reshape"]
