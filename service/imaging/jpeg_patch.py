@@ -15,6 +15,7 @@ import numpy as np
 from service.imaging.color import YCBCR
 from service.imaging.containers import jpeg
 from service.imaging.containers.jpeg_frame import Coding, Frame, read_frame
+from service.imaging.containers.jpeg_scans import as_coded
 from service.imaging.dct import Coefficients
 from service.imaging.detections import Float32
 from service.imaging.formats import ImageFormat
@@ -61,8 +62,10 @@ def patch(
 ) -> bytes | None:
     """`source`, the JPEG that `cover` was made for, with it over it, and with what `metadata.carried` names alone.
 
-    A progressive file stays so, or becomes sequential if not `keep_progressive`. If the cover is for the picture stored
-    upright, the source is turned. None if it is of a kind that the library or this module cannot patch or turn.
+    A progressive file stays so, or becomes sequential if not `keep_progressive`. To code it anew takes longer than to
+    find that there is nothing to hide: then its scans stay as they are, if nothing else can be in them. If the cover is
+    for the picture stored upright, the source is turned. None if it is of a kind that the library or this module cannot
+    patch or turn.
 
     Raises CorruptImage if the source is damaged.
     """
@@ -77,13 +80,18 @@ def patch(
         return None
     work = _Patch(cover, frame, grid)
     progressive = frame.progressive and keep_progressive
+    # Adobe's marker says RGB, or that inks are inverted; libjpeg writes it for any CMYK, even if none was there.
+    adobe = frame.coding is Coding.RGB or (len(frame.components) == CMYK and frame.adobe)
+    extra = carried(cover.raster, ImageFormat.JPEG, keep)
+    if progressive and work.edit is None:
+        same = as_coded(source.data, adobe=adobe)
+        if same is not None:
+            return jpeg.attach(same, extra)
     try:
         patched = library.transform(source.data, work.edit, progressive=progressive, optimize=not frame.standard_codes)
     except Unsupported:
         return None
-    # Adobe's marker says RGB, or that inks are inverted; libjpeg writes it for any CMYK, even if none was there.
-    adobe = frame.coding is Coding.RGB or (len(frame.components) == CMYK and frame.adobe)
-    return jpeg.attach(jpeg.bare(patched, adobe=adobe), carried(cover.raster, ImageFormat.JPEG, keep))
+    return jpeg.attach(jpeg.bare(patched, adobe=adobe), extra)
 
 
 class _Patch:
