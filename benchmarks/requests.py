@@ -39,22 +39,22 @@ def one(service: ServiceProcess, body: bytes, megapixels: float) -> dict[str, An
     }
 
 
-def throughput(service: ServiceProcess, body: bytes, cores: int, each: int) -> dict[str, Any]:
-    """Pictures per second for several clients, `each` pictures by every one; and the share of the cores' capacity.
+def throughput(service: ServiceProcess, body: bytes, cores: int, pictures: int) -> dict[str, Any]:
+    """Pictures per second for several clients, `pictures` by all of them; and the share of the cores' capacity.
 
     Capacity is what the cores could do if they did nothing else: cores / processor seconds of one picture.
     """
     post(service, body)
     before = processor_seconds(service)
-    for _ in range(each):
+    for _ in range(pictures):
         post(service, body)
-    alone = (processor_seconds(service) - before) / each
+    alone = (processor_seconds(service) - before) / pictures
     result: dict[str, Any] = {"processor seconds of a picture": alone}
     for clients in CLIENTS:
         began = time.perf_counter()
         with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(lambda _: post(service, body), range(clients * each)))
-        rate = clients * each / (time.perf_counter() - began)
+            list(pool.map(lambda _: post(service, body), range(pictures)))
+        rate = pictures / (time.perf_counter() - began)
         result[f"{clients} clients"] = {"pictures/s": rate, "share of capacity": rate * alone / cores}
     return result
 

@@ -60,7 +60,7 @@ def measure(say: Callable[[str, Any], None], *, sizes: list[str], quick: bool, p
                 }
                 note(f"{name}: deface", {"wall, s": wall, "processor, s": processor, **ratios})
         cores = len(os.sched_getaffinity(0))
-        note("throughput, 2 MP", requests.throughput(service, small, cores, each=2 if quick else 4))
+        note("throughput, 2 MP", requests.throughput(service, small, cores, pictures=8 if quick else 24))
         name, giant = list(bodies.items())[-1]
         note(f"2 MP beside a {name}", requests.beside_a_giant(service, small, giant, 5 if quick else 30))
     return figures
