@@ -110,8 +110,8 @@ class PictureSearch:
                         alike.setdefault(part, []).append(i)
                     looked.append((view, detector, searched))
                 for (x1, y1, x2, y2), of in alike.items():
-                    shown = [views[i] for i in of]
-                    group.create_task(self._part(detector, shown, tiles[of, y1:y2, x1:x2], (x1, y1), found))
+                    parts_of = [views[i] for i in of]
+                    group.create_task(self._part(detector, parts_of, tiles[of, y1:y2, x1:x2], (x1, y1), found))
         return looked
 
     async def _part(
