@@ -24,6 +24,9 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("ray", path=Path(sys.executable).parent) is None, reason="Ray is not installed"),
 ]
 
+PICTURES = 60
+"""So many that the second worker is there before the first has done all of them."""
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
@@ -62,22 +65,19 @@ def test_the_work_is_shared_and_a_killed_worker_costs_nothing(
     tmp_path: Path, cluster: str, new_postgres_url: Callable[[], str]
 ) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
-    plant(source, 24)
+    plant(source, PICTURES)
     (source / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     env = environ(tmp_path, VEIL_DATABASE__URL=new_postgres_url())
     process = veil(env, "run", source, output, "--ray", cluster, "--cores", "1", "-j", "2", *OPTIONS)
-    workers: list[psutil.Process] = []
-    _until(process, lambda: len(content(output)) >= 3)
-    workers = [each for each in psutil.process_iter(["cmdline"]) if _is_worker(each)]
-    assert len(workers) >= 2, "the work is not shared"
-    workers[0].kill()
+    _until(process, lambda: len(content(output)) >= 3 and len(_workers()) >= 2)  # ends only if the work is shared
+    _workers()[0].kill()
     code, text = finished(process, timeout=200)
     assert code == 1, text
     assert "broken.jpg" in text
     results = content(output)
     assert sorted(results) == sorted(path for path in content(source) if path != "broken.jpg")
     report = json.loads((output / ".veil" / "report.json").read_text())
-    assert (report["anonymized"], report["failures"]) == (24, {"unsupported-format": 1})
+    assert (report["anonymized"], report["failures"]) == (PICTURES, {"unsupported-format": 1})
     assert report["settings"]["engine"] == "ray"
     hidden = [f for f in output.rglob(".*") if f.is_file() and f.parent.name != ".veil"]
     assert hidden == [], "a lost worker's results are swept"
@@ -95,6 +95,10 @@ def test_what_the_cluster_needs_is_said(tmp_path: Path) -> None:
     code, text = finished(veil(environ(tmp_path), "run", tmp_path / "in", tmp_path / "out", "--ray", "127.0.0.1:1"))
     assert code == 2
     assert "VEIL_DATABASE__URL" in text
+
+
+def _workers() -> list[psutil.Process]:
+    return [each for each in psutil.process_iter(["cmdline"]) if _is_worker(each)]
 
 
 def _is_worker(process: psutil.Process) -> bool:
