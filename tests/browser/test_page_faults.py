@@ -73,7 +73,7 @@ def test_a_service_that_is_gone_is_said_to_be(
 def test_a_part_of_the_page_that_is_lost_on_the_way_is_asked_for_again(
     visitor: Visitor, keys: dict[str, str], part: str
 ) -> None:
-    visitor.page.route(f"**/page/script/{part}", lambda route: route.abort(), times=1)
+    visitor.lose(part)
     visitor.go(keys["anonymize"])
     expect(visitor.page.locator(".drop")).to_be_visible()
     assert sum(each.endswith(part) for each in visitor.asked) == 2
@@ -83,7 +83,7 @@ def test_a_page_that_does_not_come_completely_says_so_and_offers_to_load_it_agai
     visitor: Visitor, keys: dict[str, str]
 ) -> None:
     page = visitor.page
-    page.route("**/page/script/receipt.js", lambda route: route.abort(), times=2)
+    visitor.lose("receipt.js", times=2)
     visitor.go(keys["anonymize"])
     expect(page.locator("main .problem")).to_contain_text("did not come completely")
     page.get_by_role("button", name="Load the page again").click()
@@ -97,7 +97,7 @@ def test_a_view_that_does_not_come_leaves_the_pictures_of_the_other_one(
     visitor.go(keys["admin"])
     visitor.choose(picture("portrait.jpg"))
     visitor.result()
-    page.route("**/page/script/verdicts.js", lambda route: route.abort(), times=1)
+    visitor.lose("verdicts.js")
     page.get_by_role("link", name="Review", exact=True).click()
     expect(page.locator("main .problem")).to_contain_text("did not come completely")
     page.get_by_role("link", name="Pictures", exact=True).click()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Route
 
 from tests.service_process import ROOT
 
@@ -49,6 +49,23 @@ class Visitor:
             self.page.get_by_label("API key", exact=True).fill(key)
             self.page.get_by_role("button", name="Use this key").click()
         self.page.locator("main h1").wait_for()
+
+    def lose(self, part: str, times: int = 1) -> None:
+        """Of what the page asks for by the name of `part`, the first `times` are lost on the way.
+
+        The rest goes on by the same rule: Playwright that takes a rule back while a page is loaded anew may leave a
+        request of it where it is, for ever.
+        """
+        left = [times]
+
+        def answer(route: Route) -> None:
+            left[0] -= 1
+            if left[0] >= 0:
+                route.abort()
+            else:
+                route.continue_()
+
+        self.page.route(f"**/page/script/{part}", answer)
 
     def choose(self, *files: Path) -> None:
         """Gives pictures to the view, as its button does."""
