@@ -47,7 +47,7 @@ def test_a_file_that_changes_under_a_running_service(own: Catalog, tmp_path: Pat
         assert refused.json()["type"] == "/problems/model-unproven"
         assert f"{plate.label} is not proven: the file's SHA-256 is" in refused.json()["detail"]
         assert [each["problem"] for each in receipts(service, source_ref="refused")] == ["model-unproven"]
-        assert "the file's SHA-256 is" in (reason(service, "plate") or "")
+        wait_for(lambda: "the file's SHA-256 is" in (reason(service, "plate") or ""))  # may be a second old
         assert reason(service, "face") == "None"
         assert post(service, body, classes="face").status_code == 200, "the other model is what it should be"
         assert "model-unproven" in service.text()
