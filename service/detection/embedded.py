@@ -18,12 +18,9 @@ import onnxruntime as ort
 from service.detection.contract import INPUT, Array, broken, check_tiles, output_shapes, validated
 from service.detection.detector import TileBoxes, Tiles
 from service.errors import DetectorUnavailable
-from service.models.catalog import ModelSpec
+from service.models.catalog import ANY_SIDES, ModelSpec
 
 _M_MMAP_THRESHOLD, _MMAP_BYTES = -3, 4 * 1024 * 1024
-ANY_SIDES = ("rows", "columns")
-"""Names of a tile's sides in a file that takes any size."""
-
 _TYPES = {"float32": "tensor(float)", "int32": "tensor(int32)"}
 
 

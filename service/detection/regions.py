@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.detection.contract import LEAST
+from service.detection.contract import LEAST, STEP
 from service.imaging.sphere_views import AnyView
 from service.imaging.views import View
 
 Bools = npt.NDArray[np.bool_]
 
-CELL = 32
+CELL = STEP
 """Side of a cell in tile pixels: the detectors' coarsest stride, so that a part lies on their grid as in its tile."""
 
 MOST = 0.6

@@ -22,7 +22,7 @@ from service.policy import MetadataPolicy
 
 WRITTEN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 SOI = b"\xff\xd8"
-ADOBE_SIZE, VP8X_SIZE = 12, 10
+VP8X_SIZE = 10
 MOST_PER_TAG = 16
 """Bytes of the longest value that says how pixels are coded: a number for each of five channels."""
 
@@ -68,7 +68,7 @@ def _check_jpeg(data: bytes, expected: Carried, _: MetadataPolicy) -> None:
                 require(payload.startswith(head), "an APP2 segment that is no profile")
                 profile.append(payload[len(head) + 1 :])
             case jpeg.APP14:
-                require(payload.startswith(jpeg.ADOBE) and len(payload) == ADOBE_SIZE, "an odd Adobe segment")
+                require(payload.startswith(jpeg.ADOBE) and len(payload) == jpeg.ADOBE_SIZE, "an odd Adobe segment")
             case jpeg.DQT | jpeg.DHT | jpeg.DRI | jpeg.SOS:
                 require(_table_fits(each.marker, payload), f"bytes beside the content of segment {each.marker:02x}")
             case marker if marker in WRITTEN_FRAMES:

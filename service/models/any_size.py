@@ -9,12 +9,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper, numpy_helper
 
+from service.models.catalog import ANY_SIDES
 from service.models.contract import CELLS
 from service.models.counted import count_places
 from service.models.variants import ordered
-
-ROWS, COLUMNS = "rows", "columns"
-"""Names of the tile's free sides in the file."""
 
 SIDE, PER_SIDE = "peaks/side", "peaks/per_side"
 """Cells in a row and the inverse, of `service/models/contract.py`."""
@@ -39,7 +37,7 @@ def take_any_size(model: ModelProto) -> bool:
     if heat is None:
         return False
     sides = graph.input[0].type.tensor_type.shape.dim
-    sides[1].dim_param, sides[2].dim_param = ROWS, COLUMNS
+    sides[1].dim_param, sides[2].dim_param = ANY_SIDES
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
     for each in graph.initializer:
         shape = numpy_helper.to_array(each)

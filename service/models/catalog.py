@@ -31,6 +31,9 @@ class ForProcessors(StrEnum):
         return "in 8 bits" if self is ForProcessors.INT8 else "for processors"
 
 
+ANY_SIDES = ("rows", "columns")
+"""Names of a tile's height and width in a file that takes tiles of any size."""
+
 Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

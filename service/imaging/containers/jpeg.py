@@ -18,6 +18,9 @@ DECODABLE_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 EXIF, XMP, ICC, JFIF, ADOBE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"JFIF\0", b"Adobe"
 ADOBE_MARKER = b"\xff\xee"
+ADOBE_SIZE = 12
+"""Bytes of an Adobe segment that says nothing but what the components are."""
+
 FOR_DECODER = frozenset({DQT, DHT, DRI, DAC, SOS}) | FRAMES
 
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")

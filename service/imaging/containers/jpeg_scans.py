@@ -6,10 +6,9 @@ is to be coded anew. Bytes behind the data of a scan make a decoder warn, which 
 
 from collections.abc import Sequence
 
-from service.imaging.containers.jpeg import APP14, DHT, DQT, DRI, SOS, Segment, read_segments
+from service.imaging.containers.jpeg import ADOBE_SIZE, APP14, DHT, DQT, DRI, SOS, Segment, read_segments
 
 PROGRESSIVE_HUFFMAN = 0xC2
-ADOBE_SIZE = 12
 
 
 def as_coded(data: bytes, *, adobe: bool) -> bytes | None:
