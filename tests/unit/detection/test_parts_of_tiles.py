@@ -75,6 +75,14 @@ async def test_parts_show_what_whole_tiles_show(
     assert searched.tiles == everything.tiles >= alone.asked
 
 
+async def test_a_detector_for_one_size_is_asked_about_whole_tiles(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    alone, behind = Seen(toy(tmp_path / "alone", pool, "red", 64)), Seen(toy(tmp_path, pool, "red", 64))
+    gate = toy(tmp_path, pool, "gate", 40, gates=("red/1",))
+    for detectors in ([alone], [behind, gate]):
+        await search(detectors, pool, picture(12), POLICY)
+    assert set() < behind.tiles < alone.tiles
+
+
 @pytest.mark.parametrize(
     ("width", "height", "coarsest"),
     [
